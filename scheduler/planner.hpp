@@ -1,0 +1,34 @@
+// The one interface of every path strategy.
+#pragma once
+
+#include "scheduler/instance.hpp"
+#include "scheduler/plan.hpp"
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+namespace skippipe::scheduler {
+
+enum class strategy { full, random, no_collision, cbs, skippipe };
+
+struct planner_options {
+  strategy kind = strategy::skippipe;
+  double time_limit_s = 1; ///< Wall seconds for anytime strategies; the others ignore it.
+  std::uint64_t seed = 0;  ///< Same seed and instance: same plan (anytime ones: same best-first sequence).
+  unsigned threads = 1;
+};
+
+/// Why no plan exists: the constraint with its numbers, and the nearest setting that would do.
+struct infeasible {
+  std::string reason;
+  std::string nearest;
+};
+
+using plan_result = std::variant<plan, infeasible>;
+
+/// A plan that satisfies R2-R4 and cannot deadlock, or the reason why there is none.
+/// Thread-safe; runs on the calling thread (plus `threads` - 1 helpers).
+plan_result make_plan(const instance& problem, const planner_options& options);
+
+} // namespace skippipe::scheduler
