@@ -37,7 +37,7 @@ struct instance {
   std::vector<node_spec> nodes;
   std::vector<double> link_s; ///< Row-major N x N: seconds to move one payload from a to b.
   std::uint32_t stages = 1;
-  std::vector<std::uint32_t> stage_sizes; ///< Empty: the planner chooses them ("free").
+  std::vector<std::uint32_t> stage_sizes;        ///< Empty: the planner chooses them ("free").
   std::vector<std::vector<node_id>> arrangement; ///< Empty: the planner chooses it.
   std::uint32_t path_length = 1;                 ///< Counts stage 0.
   std::uint32_t microbatches_per_origin = 1;
@@ -46,11 +46,11 @@ struct instance {
   double loss_ratio = 0.25;    ///< L as a multiple of F.
 
   // Optional; empty or 0 where absent.
-  std::vector<double> stage_cost;              ///< Per stage, multiplies compute_s.
-  std::vector<task_costs> node_stage_s;        ///< Row-major N x S, measured; overrides all else.
-  std::vector<double> sync_bytes;              ///< Per stage, bytes of gradient reduction.
+  std::vector<double> stage_cost;               ///< Per stage, multiplies compute_s.
+  std::vector<task_costs> node_stage_s;         ///< Row-major N x S, measured; overrides all else.
+  std::vector<double> sync_bytes;               ///< Per stage, bytes of gradient reduction.
   std::vector<double> latency_s, bandwidth_Bps; ///< Row-major N x N, for gradient reduction.
-  double commit_s = 0;                         ///< The commit's control round trip.
+  double commit_s = 0;                          ///< The commit's control round trip.
   /// Given routes (stages after the origin) per microbatch: deterministic mode plans only nodes
   /// and order (R12).
   std::vector<std::vector<stage_id>> routes;

@@ -1,1 +1,78 @@
 #include "scheduler/planner.hpp"
+
+#include "scheduler/arrangement.hpp"
+#include "scheduler/check.hpp"
+#include "scheduler/path_rules.hpp"
+#include "scheduler/simulator.hpp"
+#include "scheduler/strategies.hpp"
+
+#include <algorithm>
+
+namespace skippipe::scheduler {
+
+namespace {
+
+/// Why the instance cannot be planned at all; nothing when it can.
+std::optional<infeasible> obstacle(const instance& problem, strategy kind) {
+  const auto problems = check_instance(problem);
+  if (!problems.empty())
+    return infeasible{problems.front(), "correct the instance"};
+  if (kind == strategy::full) {
+    if (problem.stages > 1 && problem.limits.max_jump == 0)
+      return infeasible{"max_jump is 0, so no path leaves stage 0", "max_jump = 1"};
+    return std::nullopt;
+  }
+  const std::uint32_t origins = stage_sizes(problem)[0];
+  const std::uint32_t count = microbatch_count(problem, origins);
+  if (!problem.routes.empty()) {
+    if (problem.stages == 1)
+      return std::nullopt;
+    std::vector<std::uint32_t> visits(problem.stages, 0);
+    for (const auto& r : problem.routes)
+      for (stage_id s : r)
+        ++visits[s];
+    const auto [least, most] = std::minmax_element(visits.begin() + 1, visits.end());
+    if (*most - *least > 1)
+      return infeasible{"the given routes visit stages between " + std::to_string(*least) + " and "
+                            + std::to_string(*most) + " times",
+                        "routes whose visits of stages 1.. differ by at most one"};
+    return std::nullopt;
+  }
+  if (const auto conflict = route_infeasibility(rules_of(problem), count))
+    return infeasible{conflict->reason, conflict->nearest};
+  return std::nullopt;
+}
+
+} // namespace
+
+std::vector<node_id> origins_in_turn(const std::vector<node_id>& origins, std::uint32_t count) {
+  std::vector<node_id> result(count);
+  for (std::uint32_t i = 0; i < count; ++i)
+    result[i] = origins[i % origins.size()];
+  return result;
+}
+
+plan finish_plan(const instance& problem, const std::string& strategy,
+                 std::vector<std::vector<node_id>> arrangement, std::vector<path> paths,
+                 std::vector<std::vector<planned_task>> order) {
+  plan result;
+  result.strategy = strategy;
+  result.arrangement = std::move(arrangement);
+  result.paths = std::move(paths);
+  result.order = std::move(order);
+  result.makespan_s = simulate(problem, result.paths, result.order).makespan_s;
+  return result;
+}
+
+plan_result make_plan(const instance& problem, const planner_options& options) {
+  if (auto why = obstacle(problem, options.kind))
+    return *why;
+  switch (options.kind) {
+    case strategy::full:
+      return plan_full(problem, options);
+    default:
+      return plan_random(problem, options);
+  }
+}
+
+} // namespace skippipe::scheduler

@@ -15,7 +15,8 @@ enum class strategy { full, random, no_collision, cbs, skippipe };
 struct planner_options {
   strategy kind = strategy::skippipe;
   double time_limit_s = 1; ///< Wall seconds for anytime strategies; the others ignore it.
-  std::uint64_t seed = 0;  ///< Same seed and instance: same plan (anytime ones: same best-first sequence).
+  std::uint64_t seed =
+      0; ///< Same seed and instance: same plan (anytime ones: same best-first sequence).
   unsigned threads = 1;
 };
 
