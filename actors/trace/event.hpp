@@ -12,7 +12,7 @@ namespace skippipe::trace {
 
 /// What happened. The values are on disk: add at the end, never renumber.
 enum class event_kind : std::uint8_t {
-  iteration_started = 0, ///< The scheduler (or a node) began the iteration.
+  iteration_started = 0, ///< The scheduler (or a node) began this `attempt` of the iteration.
   plan_received = 1,     ///< A node holds the plan named by `plan`.
   planned = 2,           ///< A node knows that it will run this task.
   queued = 3,            ///< The task's input is there; it waits for its turn.
@@ -75,7 +75,9 @@ struct event {
   std::uint32_t step = 0; ///< Position in F..F L B..B (R1), or a reduction's chunk number.
   std::uint32_t plan = 0; ///< Low 32 bits of the plan's version; 0: not known.
   event_kind kind = event_kind::planned;
-  scheduler::task_kind task = scheduler::task_kind::forward; ///< Where a task is meant.
+  /// The task on this node that the step belongs to: what made the payload that was sent, what will
+  /// use the payload that was received.
+  scheduler::task_kind task = scheduler::task_kind::forward;
   reason why = reason::none;
   std::uint8_t reserved = 0;
   friend bool operator==(const event&, const event&) = default;
