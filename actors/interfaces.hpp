@@ -1,0 +1,197 @@
+// The typed interfaces of all actors, and the messages that stay within a node.
+#pragma once
+
+#include "actors/link.hpp"
+
+#include <caf/all.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace skippipe::actors {
+
+/// A compute task of the stage has ended.
+struct task_done {
+  iteration_no iteration = 0;
+  attempt_no attempt = 0;
+  std::size_t index = 0; ///< In the node's planned order; evaluation tasks: unused.
+  microbatch work;       ///< As it arrived.
+  payload output;
+  double loss_sum = 0;
+  std::int64_t tokens = 0;
+  std::int64_t started_ns = 0;
+  std::int64_t ended_ns = 0;
+  std::string error; ///< Empty: well.
+};
+
+/// The optimizer step of a commit has ended.
+struct update_done {
+  iteration_no iteration = 0;
+  std::uint64_t hash = 0;
+  std::function<void()> snapshot_job; ///< Empty: no snapshot was asked for.
+  std::string error;
+};
+
+/// Stage to origin: run these microbatches now.
+struct iteration_begin {
+  iteration_no iteration = 0;
+  attempt_no attempt = 0;
+  plan_version plan = 0;
+  std::vector<scheduler::path> paths; ///< In planned order.
+};
+
+/// Stage to origin: a loss is known.
+struct loss_known {
+  microbatch work;
+  double loss_sum = 0;
+  std::int64_t tokens = 0;
+};
+
+/// Stage to reducer: this replica's last backward is done.
+struct reduce_begin {
+  iteration_no iteration = 0;
+  attempt_no attempt = 0;
+  std::vector<node_id> replicas;
+};
+/// Stage to reducer: forget everything before this attempt.
+struct reduce_reset {
+  iteration_no iteration = 0;
+  attempt_no attempt = 0;
+};
+/// Reducer to itself, from the executor: `pieces` of the gradient are summed or written.
+struct reduce_step_done {
+  iteration_no iteration = 0;
+  attempt_no attempt = 0;
+  std::int64_t offset = 0;
+  payload sum; ///< Of the own part, to be sent on; empty where a peer's sum was written.
+  std::string error;
+};
+/// Reducer to stage: the gradient is complete.
+struct reduce_done {
+  iteration_no iteration = 0;
+  attempt_no attempt = 0;
+  std::vector<double> squared_norms;
+  std::string error;
+};
+
+/// The executor to the node: a shard was built, or why not.
+struct shard_built;
+
+struct stage_status {
+  node_id node = 0;
+  stage_id stage = 0;
+  iteration_no iteration = 0;
+  iteration_no committed = 0;
+  std::uint32_t in_flight = 0;
+  std::uint32_t peak_in_flight = 0;
+  std::uint64_t tasks_done = 0;
+  std::uint64_t dropped = 0;
+  std::vector<node_task> executed; ///< Of the current iteration, in the order started.
+};
+
+using status_atom = caf::atom_constant<caf::atom("status")>;
+
+/// Runs one replica's shard: the tasks of the plan, the update at the commit.
+using stage_actor = caf::typed_actor<
+    // A microbatch or a credit from another node (or the own origin).
+    caf::reacts_to<inbound>,
+    // The compute worker is done with a task.
+    caf::reacts_to<task_done>,
+    // Adopts a plan from the next iteration that asks for it.
+    caf::reacts_to<set_plan>,
+    // Iterations up to the limit may run.
+    caf::reacts_to<proceed>,
+    // The iteration stands: update, then go on (R7).
+    caf::reacts_to<commit>,
+    // The update is done.
+    caf::reacts_to<update_done>,
+    // Forgets the running iteration and runs it again.
+    caf::reacts_to<replay>,
+    // The stage's gradient is summed.
+    caf::reacts_to<reduce_done>,
+    // Snapshot for status and tracing; never waits for compute.
+    caf::replies_to<status_atom>::with<stage_status>>;
+
+/// Source and sink of microbatches on a stage-0 replica: starts them and collects their losses.
+using origin_actor = caf::typed_actor<
+    // The stage of the same replica.
+    caf::reacts_to<stage_actor>,
+    // Starts this iteration's own microbatches.
+    caf::reacts_to<iteration_begin>,
+    // A microbatch's loss is known.
+    caf::reacts_to<loss_known>,
+    // Runs an evaluation over these paths.
+    caf::reacts_to<evaluate>>;
+
+/// Sums a stage's gradient over its replicas.
+using reducer_actor = caf::typed_actor<
+    // The stage of the same replica.
+    caf::reacts_to<stage_actor>,
+    // Starts with this replica's gradient.
+    caf::reacts_to<reduce_begin>,
+    // A replica's share or an owner's sum.
+    caf::reacts_to<inbound>,
+    // Arithmetic on a piece is done.
+    caf::reacts_to<reduce_step_done>,
+    // All norms are known.
+    caf::reacts_to<reduce_done>,
+    // The iteration is replayed.
+    caf::reacts_to<reduce_reset>>;
+
+/// Supervises a node's actors and speaks with the scheduler.
+using node_actor = caf::typed_actor<
+    // A control message from the scheduler, or data for the stage or reducer.
+    caf::reacts_to<inbound>,
+    // The shard is built (or the reason why it is not).
+    caf::reacts_to<std::shared_ptr<shard_built>>,
+    // Something in this node cannot go on.
+    caf::reacts_to<failed>,
+    // As the stage's; an empty status before one is assigned.
+    caf::replies_to<status_atom>::with<stage_status>>;
+
+/// Progress of a job as its scheduler sees it.
+struct scheduler_status {
+  iteration_no committed = 0;
+  iteration_no running = 0;
+  bool finished = false;
+  std::string failure;
+};
+
+/// Assigns stages and paths, keeps the ledger, commits iterations (R5, R7, R13).
+using scheduler_actor = caf::typed_actor<
+    // A control message from a node.
+    caf::reacts_to<inbound>,
+    // Assigns the stages and starts.
+    caf::reacts_to<caf::ok_atom>,
+    // The journal entry of this iteration is durable.
+    caf::reacts_to<caf::put_atom, iteration_no, std::string>,
+    // The checkpoint of this iteration is complete, or why not.
+    caf::reacts_to<caf::publish_atom, iteration_no, std::string>,
+    // Finish the running iteration, checkpoint, end.
+    caf::reacts_to<caf::close_atom>,
+    // How far it is.
+    caf::replies_to<status_atom>::with<scheduler_status>>;
+
+} // namespace skippipe::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::stage_actor)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::inbound)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::task_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::update_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::iteration_begin)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::loss_known)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::reduce_begin)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::reduce_reset)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::reduce_step_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::reduce_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<skippipe::actors::shard_built>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::stage_status)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::scheduler_status)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::set_plan)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::proceed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::commit)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::replay)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::evaluate)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::failed)

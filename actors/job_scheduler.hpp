@@ -1,0 +1,155 @@
+// The scheduler actor: assigns stages and paths, keeps the ledger, commits iterations.
+#pragma once
+
+#include "actors/environment.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/ledger.hpp"
+#include "actors/norm_guard.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace skippipe::actors {
+
+/// One committed iteration.
+struct iteration_report {
+  iteration_no iteration = 0;
+  double loss = 0;      ///< Mean over the tokens of the scheduled paths (R6).
+  std::int64_t tokens = 0;
+  double iteration_s = 0;
+  double grad_norm = 0;
+  double clip_factor = 1;
+  plan_version plan = 0;
+  std::uint32_t microbatches = 0;
+  std::uint32_t skipped_stages = 0; ///< Stage visits left out, summed over the microbatches.
+  std::uint32_t swaps = 0;          ///< Stages visited behind the frontier, likewise.
+  bool skipped = false;             ///< R13: the iteration stands without an update.
+};
+
+struct evaluation_report {
+  iteration_no iteration = 0; ///< Of the parameters.
+  std::string what;           ///< "full", or what the job called it.
+  double loss = 0;
+  std::int64_t tokens = 0;
+};
+
+/// An evaluation to run: a batch per path.
+struct evaluation_plan {
+  std::string what;
+  std::vector<scheduler::path> paths; ///< Ids are batch numbers.
+};
+
+/// Calls from the scheduler actor's handlers; they must not block.
+struct job_observer {
+  std::function<void(const iteration_report&)> on_iteration;
+  std::function<void(const evaluation_report&)> on_evaluation;
+  std::function<void(iteration_no, const std::string& problem)> on_checkpoint; ///< Empty: written.
+  std::function<void(iteration_no)> on_done;
+  std::function<void(const std::string&)> on_failed;
+};
+
+struct job_options {
+  term_no term = 1;
+  scheduler::plan plan;
+  std::vector<std::uint32_t> memory; ///< Slots per node.
+  iteration_no committed = 0;        ///< Start: parameters are of this commit.
+  std::string checkpoint;            ///< What the shards restore; empty: fresh.
+  iteration_no last = 1;             ///< Stop after this iteration.
+  double clip = 1.0;                 ///< Global norm; 0: no clipping.
+  std::uint64_t eval_every = 0;      ///< Iterations; 0: only at the end.
+  std::vector<evaluation_plan> eval; ///< Run at each evaluation; the first is the full path.
+  std::vector<evaluation_plan> final_eval; ///< Run once at the end.
+  std::uint64_t checkpoint_every = 0; ///< Iterations; 0: only at the end.
+  bool checkpoint_at_end = true;
+  /// Runs on `background`: makes the checkpoint of this iteration complete; throws on failure.
+  std::function<void(iteration_no)> publish_checkpoint;
+  /// Runs on `background`: journals the commit durably (fsync); throws on failure. Empty: none.
+  std::function<void(const commit&)> journal;
+  job_observer observer;
+};
+
+/// Slices a plan: what one node needs to know.
+node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory);
+
+struct job_scheduler_state {
+  static inline constexpr const char* name = "scheduler";
+
+  void launch();
+  void accept(inbound& message);
+  void journaled(iteration_no iteration, const std::string& problem);
+  void published(iteration_no iteration, const std::string& problem);
+  void close();
+  scheduler_status status() const;
+
+  scheduler_actor::pointer self = nullptr;
+  std::shared_ptr<environment> env;
+  job_options options;
+
+private:
+  struct member {
+    stage_id stage = 0;
+    bool is_ready = false; ///< Holds the newest commit.
+    std::uint64_t hash = 0;
+  };
+  enum class phase { assigning, running, evaluating, ending, ended };
+
+  void on(const ready& report);
+  void on(const losses& report);
+  void on(const reduced& report);
+  void on(const evaluated& report);
+  void on(const snapshot_done& report);
+  void on(const failed& report);
+  void try_commit();
+  void send_commit();
+  void report_iteration();
+  void all_ready();
+  void start_evaluation();
+  void go_on();
+  void end_if_quiet();
+  void fail(const std::string& reason);
+  void broadcast(const wire_message& message);
+  bool checkpoint_due(iteration_no iteration) const;
+  bool evaluation_due(iteration_no iteration) const;
+  bool last(iteration_no iteration) const;
+
+  phase phase_ = phase::assigning;
+  std::map<node_id, member> members_;
+  iteration_no committed_ = 0;
+  iteration_no allowed_ = 0; ///< Nodes may run iterations up to here.
+  attempt_no attempt_ = 0;
+  bool stopping_ = false;
+  std::string failure_;
+
+  // Of the running iteration, committed_ + 1.
+  std::map<node_id, reduced> reduced_;
+  std::map<node_id, losses> losses_;
+  bool committing_ = false; ///< Waiting for the journal.
+  commit pending_;
+  double grad_norm_ = 0;
+  std::int64_t started_ns_ = 0;
+
+  norm_guard guard_;
+  std::map<stage_id, double> stage_norms_;
+  unsigned bad_in_a_row_ = 0;
+
+  std::uint64_t evaluation_number_ = 0;
+  std::vector<evaluation_plan> evaluations_; ///< Still to run, last first.
+  std::set<node_id> evaluation_origins_;     ///< Not answered yet.
+  evaluation_report evaluation_;
+  iteration_no evaluated_at_ = 0;
+  bool final_evaluated_ = false;
+
+  iteration_no checkpoint_running_ = 0; ///< 0: none.
+  std::set<stage_id> checkpoint_missing_;
+  std::string checkpoint_problem_;
+};
+
+scheduler_actor::behavior_type job_scheduler(
+    scheduler_actor::stateful_pointer<job_scheduler_state> self,
+    std::shared_ptr<environment> env, job_options options);
+
+} // namespace skippipe::actors

@@ -1,0 +1,45 @@
+// A network on the virtual clock that delays, duplicates and reorders.
+#pragma once
+
+#include "actors/link.hpp"
+#include "actors/protocol/codec.hpp"
+#include "actors/simulation/world.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace skippipe::actors::simulation {
+
+struct network_faults {
+  std::int64_t latency_ns = 1'000'000;
+  std::int64_t jitter_ns = 0;   ///< Each message waits up to this much longer: so they reorder.
+  double duplicate = 0;         ///< Chance that a message comes twice (or more).
+  /// Called for every message as it is sent; false loses it. For tests that break the protocol.
+  std::function<bool(node_id from, node_id to, wire_message&)> filter;
+};
+
+/// Connects the links of one simulated cluster; encodes and decodes every message like a real one.
+class sim_network : public std::enable_shared_from_this<sim_network> {
+public:
+  sim_network(std::shared_ptr<world> time, network_faults faults, std::uint64_t seed)
+      : time_(std::move(time)), faults_(std::move(faults)), random_(seed) {}
+
+  std::shared_ptr<link> attach(node_id node, link_receiver receiver);
+  std::uint64_t messages() const { return messages_; }
+  std::uint64_t undecodable() const { return undecodable_; }
+
+private:
+  class endpoint;
+  void send(node_id from, node_id to, wire_message message, payload tensor);
+
+  std::shared_ptr<world> time_;
+  network_faults faults_;
+  random_source random_;
+  std::map<node_id, link_receiver> receivers_;
+  std::uint64_t messages_ = 0;
+  std::uint64_t undecodable_ = 0;
+};
+
+} // namespace skippipe::actors::simulation

@@ -1,0 +1,472 @@
+#include "actors/stage.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace skippipe::actors {
+
+using scheduler::task_kind;
+using trace::event_kind;
+
+void stage_state::start(stage_actor::pointer self, stage_options options) {
+  self_ = self;
+  options_ = std::move(options);
+  committed_ = options_.committed;
+}
+
+trace::event stage_state::event_of(event_kind kind, const microbatch& work) const {
+  trace::event e;
+  e.kind = kind;
+  e.stage = options_.stage;
+  e.iteration = work.iteration;
+  e.microbatch = work.id;
+  e.attempt = work.attempt;
+  e.step = work.step;
+  e.plan = static_cast<std::uint32_t>(work.plan);
+  e.task = work.kind();
+  return e;
+}
+
+void stage_state::drop(const microbatch& work, trace::reason why) {
+  ++dropped_;
+  auto e = event_of(event_kind::dropped, work);
+  e.why = why;
+  e.transfer = work.transfer;
+  options_.env->record(e);
+}
+
+void stage_state::fail(const std::string& reason) {
+  self_->send(options_.node, failed{options_.env->node, reason});
+}
+
+// -- entering an iteration ---------------------------------------------------
+
+void stage_state::adopt(set_plan& order) {
+  const auto version = order.plan.version;
+  plans_.insert_or_assign(version, std::move(order.plan));
+  options_.env->record({.iteration = committed_ + 1,
+                        .stage = options_.stage,
+                        .plan = static_cast<std::uint32_t>(version),
+                        .kind = event_kind::plan_received});
+  try_enter();
+}
+
+void stage_state::allow(iteration_no limit, plan_version plan) {
+  if (limit > limit_) { // Else a duplicate, or overtaken by a later word.
+    limit_ = limit;
+    wanted_plan_ = plan;
+  }
+  try_enter();
+}
+
+void stage_state::try_enter() {
+  const auto next = committed_ + 1;
+  if (entered_ || limit_ < next || !plans_.contains(wanted_plan_))
+    return;
+  iteration_ = next;
+  plan_ = plans_[wanted_plan_];
+  plans_.erase(plans_.begin(), plans_.find(wanted_plan_));
+  enter(0);
+}
+
+void stage_state::enter(attempt_no attempt) {
+  entered_ = true;
+  attempt_ = attempt;
+  reducing_ = false;
+  queue_ = task_queue{plan_.order, plan_.memory};
+  // As many inputs may wait as microbatches fit; each is one boundary tensor, far smaller than what
+  // a slot holds.
+  window_ = credit_window{plan_.order, options_.env->node, plan_.memory};
+  inputs_.clear();
+  outbox_.clear();
+  contributions_.clear();
+  compute_s_ = 0;
+  std::erase_if(credits_, [this](const credit_key& key) {
+    return std::make_tuple(std::get<0>(key), std::get<1>(key))
+           < std::make_tuple(iteration_, attempt_);
+  });
+  options_.env->record({.iteration = iteration_,
+                        .stage = options_.stage,
+                        .attempt = attempt_,
+                        .plan = static_cast<std::uint32_t>(plan_.version),
+                        .kind = event_kind::iteration_started});
+  for (const auto& task : plan_.order)
+    options_.env->record({.iteration = iteration_,
+                          .stage = options_.stage,
+                          .microbatch = task.id,
+                          .attempt = attempt_,
+                          .plan = static_cast<std::uint32_t>(plan_.version),
+                          .kind = event_kind::planned,
+                          .task = task.kind});
+  grant_credits();
+  if (!plan_.paths.empty())
+    self_->send(options_.origin,
+                iteration_begin{iteration_, attempt_, plan_.version, plan_.paths});
+  pump();
+  reduce_if_done(); // A replica that the plan gives nothing to do has its part in the sum.
+}
+
+void stage_state::grant_credits() {
+  for (const auto& task : window_.grant()) {
+    options_.env->net->send(task.from, credit{iteration_, attempt_, plan_.version, task.id});
+    options_.env->record({.iteration = iteration_,
+                          .peer = task.from,
+                          .stage = options_.stage,
+                          .microbatch = task.id,
+                          .attempt = attempt_,
+                          .kind = event_kind::credit_granted});
+  }
+}
+
+// -- what arrives --------------------------------------------------------------
+
+void stage_state::accept(inbound& message) {
+  if (auto* work = std::get_if<microbatch>(&message.message)) {
+    if (message.from != options_.env->node) {
+      auto e = event_of(event_kind::received, *work);
+      e.peer = message.from;
+      e.transfer = work->transfer;
+      e.bytes = message.tensor.data.size();
+      options_.env->record(e);
+    }
+    if (work->mode == pass::evaluate) {
+      if (work->node_of(work->step) != options_.env->node)
+        return drop(*work, trace::reason::unexpected);
+      evaluations_.push_back(std::move(message));
+      return pump();
+    }
+    accept_microbatch(*work, message.tensor);
+  } else if (auto* grant = std::get_if<credit>(&message.message)) {
+    accept_credit(*grant);
+  }
+}
+
+void stage_state::accept_microbatch(microbatch& work, payload& tensor) {
+  // R1: only what belongs to the running attempt counts. Nothing can be early: a forward needs the
+  // credit that enter() grants, and the rest follows a forward.
+  if (!entered_ || work.iteration != iteration_)
+    return drop(work, trace::reason::stale_iteration);
+  if (work.attempt != attempt_)
+    return drop(work, trace::reason::stale_attempt);
+  if (work.plan != plan_.version)
+    return drop(work, trace::reason::stale_plan);
+  const auto index = queue_.find(work.id, work.kind());
+  if (!index || work.node_of(work.step) != options_.env->node)
+    return drop(work, trace::reason::unexpected);
+  if (!queue_.waiting(*index))
+    return drop(work, trace::reason::duplicate);
+  options_.env->record(event_of(event_kind::queued, work));
+  inputs_.emplace(*index, inbound{work.node_of(work.step), std::move(work), std::move(tensor)});
+  queue_.make_ready(*index);
+  pump();
+}
+
+void stage_state::accept_credit(const credit& grant) {
+  options_.env->record({.iteration = grant.iteration,
+                        .stage = options_.stage,
+                        .microbatch = grant.id,
+                        .attempt = grant.attempt,
+                        .kind = event_kind::credit_received});
+  // A receiver can be one iteration ahead (its commit came first), never more: the next commit
+  // needs this node.
+  if (grant.iteration < committed_ + 1 || grant.iteration > committed_ + 2)
+    return;
+  const bool current = entered_ && grant.iteration == iteration_ && grant.attempt == attempt_
+                       && grant.plan == plan_.version;
+  if (auto waiting = outbox_.find(grant.id); current && waiting != outbox_.end()) {
+    auto send = std::move(waiting->second);
+    outbox_.erase(waiting);
+    return transmit(std::move(send.work), std::move(send.tensor));
+  }
+  credits_.emplace(grant.iteration, grant.attempt, grant.plan, grant.id);
+}
+
+// -- running tasks ---------------------------------------------------------------
+
+void stage_state::pump() {
+  if (busy_ || updating_)
+    return;
+  if (entered_)
+    if (auto index = queue_.start_next())
+      return run_task(*index);
+  if (!evaluations_.empty()) {
+    auto work = std::move(evaluations_.front());
+    evaluations_.erase(evaluations_.begin());
+    run_evaluation(std::move(work));
+  }
+}
+
+void stage_state::submit(work_kind kind, microbatch work, std::size_t index,
+                         std::function<void(task_done&)> body) {
+  busy_ = true;
+  options_.env->record(event_of(event_kind::started, work));
+  options_.env->compute->submit(
+      kind, [work = std::move(work), index, body = std::move(body), env = options_.env,
+             target = stage_actor{self_}]() mutable {
+        task_done result;
+        result.iteration = work.iteration;
+        result.attempt = work.attempt;
+        result.index = index;
+        result.work = std::move(work);
+        result.started_ns = env->time->now_ns();
+        try {
+          body(result);
+        } catch (const std::exception& problem) {
+          result.error = problem.what();
+        }
+        result.ended_ns = env->time->now_ns();
+        caf::anon_send(target, std::move(result));
+      });
+}
+
+void stage_state::run_task(std::size_t index) {
+  auto node = inputs_.extract(index);
+  auto work = std::get<microbatch>(std::move(node.mapped().message));
+  auto input = std::make_shared<payload>(std::move(node.mapped().tensor));
+  auto shard = options_.shard;
+  const auto id = work.id;
+  switch (work.kind()) {
+    case task_kind::forward:
+      if (queue_.task(index).from != options_.env->node) {
+        window_.started();
+        grant_credits();
+      }
+      return submit(work_kind::forward, std::move(work), index, [=](task_done& result) {
+        result.output = result.work.step == 0 ? shard->first_forward(id, result.iteration, id)
+                                              : shard->forward(id, *input);
+        *input = {};
+      });
+    case task_kind::loss: {
+      const double scale = 1.0 / plan_.microbatches;
+      return submit(work_kind::loss, std::move(work), index, [=](task_done& result) {
+        auto output = shard->loss(id, *input, scale);
+        *input = {};
+        result.output = std::move(output.gradient);
+        result.loss_sum = output.loss_sum;
+        result.tokens = output.tokens;
+      });
+    }
+    case task_kind::backward:
+      return submit(work_kind::backward, std::move(work), index, [=](task_done& result) {
+        result.output = shard->backward(id, *input);
+        *input = {};
+      });
+  }
+}
+
+void stage_state::run_evaluation(inbound message) {
+  auto work = std::get<microbatch>(std::move(message.message));
+  auto input = std::make_shared<payload>(std::move(message.tensor));
+  auto shard = options_.shard;
+  const auto id = work.id;
+  const auto kind = work.kind() == task_kind::loss ? work_kind::loss : work_kind::forward;
+  submit(kind, std::move(work), 0, [=](task_done& result) {
+    if (result.work.kind() == task_kind::loss) {
+      auto output = shard->infer_loss(id, *input);
+      result.loss_sum = output.loss_sum;
+      result.tokens = output.tokens;
+    } else {
+      result.output = result.work.step == 0 ? shard->first_infer(id) : shard->infer(*input);
+    }
+    *input = {};
+  });
+}
+
+void stage_state::finish(task_done& result) {
+  busy_ = false;
+  if (!result.error.empty())
+    return fail(result.error);
+  auto& work = result.work;
+  const bool evaluation = work.mode == pass::evaluate;
+  if (!evaluation
+      && (!entered_ || result.iteration != iteration_ || result.attempt != attempt_)) {
+    drop(work, trace::reason::stale_attempt); // The iteration was replayed meanwhile.
+    return pump();
+  }
+  auto e = event_of(event_kind::computed, work);
+  e.time_ns = result.ended_ns;
+  e.node = options_.env->node;
+  options_.env->ring->record(e);
+  compute_s_ += 1e-9 * static_cast<double>(result.ended_ns - result.started_ns);
+  ++tasks_done_;
+  const auto kind = work.kind();
+  if (!evaluation) {
+    queue_.finish(result.index);
+    if (kind == task_kind::backward) {
+      contributions_.push_back(work.id);
+      options_.env->record(event_of(event_kind::freed, work));
+    }
+  }
+  if (kind == task_kind::loss)
+    self_->send(options_.origin, loss_known{work, result.loss_sum, result.tokens});
+  if (work.step < work.last_step())
+    pass_on(std::move(work), std::move(result.output));
+  pump();
+  reduce_if_done();
+}
+
+void stage_state::reduce_if_done() {
+  if (!entered_ || updating_ || !queue_.all_done() || std::exchange(reducing_, true))
+    return;
+  options_.env->record({.iteration = iteration_,
+                        .stage = options_.stage,
+                        .attempt = attempt_,
+                        .kind = event_kind::reduce_started});
+  self_->send(options_.reducer, reduce_begin{iteration_, attempt_, plan_.replicas});
+}
+
+// -- sending on --------------------------------------------------------------------
+
+void stage_state::pass_on(microbatch work, payload tensor) {
+  ++work.step;
+  work.tensor = tensor.desc;
+  if (work.node_of(work.step) == options_.env->node) {
+    inbound local{options_.env->node, std::move(work), std::move(tensor)};
+    return accept(local);
+  }
+  // Gradients and losses need no credit: their slot is held.
+  if (work.mode == pass::train && work.kind() == task_kind::forward
+      && credits_.erase({iteration_, attempt_, plan_.version, work.id}) == 0) {
+    const auto id = work.id;
+    outbox_.insert_or_assign(id, pending_send{std::move(work), std::move(tensor)});
+    return;
+  }
+  transmit(std::move(work), std::move(tensor));
+}
+
+void stage_state::transmit(microbatch work, payload tensor) {
+  const auto to = work.node_of(work.step);
+  work.transfer = trace::make_transfer_id(options_.env->node, options_.env->incarnation,
+                                          (std::uint64_t{1} << 48) | ++transfers_);
+  auto e = event_of(event_kind::sent, work);
+  e.peer = to;
+  e.transfer = work.transfer;
+  e.bytes = tensor.data.size();
+  options_.env->record(e);
+  options_.env->net->send(to, std::move(work), std::move(tensor));
+}
+
+// -- the end of an iteration -------------------------------------------------------
+
+void stage_state::gradient_complete(const reduce_done& result) {
+  if (!result.error.empty())
+    return fail(result.error);
+  if (!entered_ || result.iteration != iteration_ || result.attempt != attempt_)
+    return;
+  std::sort(contributions_.begin(), contributions_.end());
+  options_.env->net->send(scheduler_address,
+                          reduced{options_.env->node, options_.stage, iteration_, attempt_,
+                                  {result.squared_norms.begin(), result.squared_norms.end()},
+                                  contributions_, compute_s_});
+  options_.env->record({.iteration = iteration_,
+                        .stage = options_.stage,
+                        .attempt = attempt_,
+                        .kind = event_kind::norms_reported});
+}
+
+void stage_state::apply(const commit& order) {
+  if (!entered_ || order.iteration != iteration_ || order.attempt != attempt_)
+    return; // Applied already (a duplicate), or of an attempt that was replaced.
+  options_.env->record({.iteration = iteration_,
+                        .stage = options_.stage,
+                        .attempt = attempt_,
+                        .kind = event_kind::commit_received});
+  entered_ = false;
+  updating_ = true;
+  committed_ = iteration_;
+  options_.env->compute->submit(
+      work_kind::update,
+      [order, shard = options_.shard, env = options_.env, target = stage_actor{self_}] {
+        update_done result;
+        result.iteration = order.iteration;
+        env->record({.iteration = order.iteration, .kind = event_kind::step_started});
+        try {
+          if (order.skip)
+            shard->clear_gradients();
+          else
+            shard->update(order.iteration, order.clip_factor);
+          result.hash = shard->hash();
+          if (order.snapshot)
+            result.snapshot_job = shard->snapshot(order.iteration);
+        } catch (const std::exception& problem) {
+          result.error = problem.what();
+        }
+        caf::anon_send(target, std::move(result));
+      });
+  // Credits of the next iteration go out while the update runs.
+  allow(order.limit, order.plan);
+}
+
+void stage_state::applied(update_done& result) {
+  updating_ = false;
+  if (!result.error.empty())
+    return fail(result.error);
+  options_.env->record(
+      {.iteration = result.iteration, .stage = options_.stage, .kind = event_kind::step_done});
+  if (result.snapshot_job) {
+    options_.env->record({.iteration = result.iteration,
+                          .stage = options_.stage,
+                          .kind = event_kind::snapshot_started});
+    options_.env->background->submit(
+        work_kind::other, [job = std::move(result.snapshot_job), env = options_.env,
+                           stage = options_.stage, iteration = result.iteration] {
+          snapshot_done report{env->node, stage, iteration, {}};
+          try {
+            job();
+          } catch (const std::exception& problem) {
+            report.error = problem.what();
+          }
+          env->record(
+              {.iteration = iteration, .stage = stage, .kind = event_kind::snapshot_done});
+          env->net->send(scheduler_address, std::move(report));
+        });
+  }
+  options_.env->net->send(
+      scheduler_address,
+      ready{options_.env->node, options_.stage, result.iteration, result.hash});
+  pump();
+  reduce_if_done();
+}
+
+void stage_state::restart(const replay& order) {
+  if (!entered_ || order.iteration != iteration_ || order.attempt <= attempt_)
+    return;
+  self_->send(options_.reducer, reduce_reset{order.iteration, order.attempt});
+  options_.env->compute->submit(work_kind::other, [shard = options_.shard] { shard->reset(); });
+  // What still runs belongs to the old attempt; the executor keeps the order, so reset() comes next.
+  enter(order.attempt);
+}
+
+stage_status stage_state::snapshot() const {
+  stage_status result;
+  result.node = options_.env->node;
+  result.stage = options_.stage;
+  result.iteration = entered_ ? iteration_ : 0;
+  result.committed = committed_;
+  result.in_flight = queue_.held();
+  result.peak_in_flight = queue_.peak_held();
+  result.tasks_done = tasks_done_;
+  result.dropped = dropped_;
+  for (auto index : queue_.started())
+    result.executed.push_back(queue_.task(index));
+  return result;
+}
+
+stage_actor::behavior_type stage(stage_actor::stateful_pointer<stage_state> self,
+                                 stage_options options) {
+  self->state.start(self, std::move(options));
+  return {
+      [self](inbound& message) { self->state.accept(message); },
+      [self](task_done& result) { self->state.finish(result); },
+      [self](set_plan& order) { self->state.adopt(order); },
+      [self](const proceed& order) { self->state.allow(order.limit, order.plan); },
+      [self](const commit& order) { self->state.apply(order); },
+      [self](update_done& result) { self->state.applied(result); },
+      [self](const replay& order) { self->state.restart(order); },
+      [self](const reduce_done& result) { self->state.gradient_complete(result); },
+      [self](status_atom) { return self->state.snapshot(); },
+  };
+}
+
+} // namespace skippipe::actors

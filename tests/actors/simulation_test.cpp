@@ -1,0 +1,204 @@
+// The whole cluster on one thread and virtual time, from seeds (R1-R7, R11, R12).
+#include "sim_problem.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+using namespace skippipe;
+using namespace skippipe::actors;
+using namespace skippipe::actors::simulation;
+
+namespace {
+
+sim_options job_from(std::uint64_t seed, scheduler::plan& plan_out, scheduler::instance& problem) {
+  random_source random{seed};
+  problem = random_problem(random);
+  plan_out = random_plan(problem, random.next());
+  sim_options options;
+  options.seed = seed;
+  options.faults.latency_ns = 100'000;
+  options.faults.jitter_ns = static_cast<std::int64_t>(random.below(40'000'000)) + 1;
+  options.faults.duplicate = 0.3 * random.uniform();
+  options.compute_jitter = 3 * random.uniform();
+  options.job.plan = plan_out;
+  for (const auto& node : problem.nodes)
+    options.job.memory.push_back(node.memory);
+  options.job.last = 3;
+  options.job.clip = random.chance(0.5) ? 1e-3 : 0;
+  return options;
+}
+
+/// R4 and the executed order: replays the events of one node against its planned order.
+void check_order(const sim_result& result, const scheduler::plan& plan,
+                 const std::vector<std::uint32_t>& memory) {
+  std::map<std::pair<node_id, iteration_no>, std::vector<trace::event>> started;
+  std::map<node_id, std::uint32_t> held;
+  for (const auto& e : result.events) {
+    if (e.kind == trace::event_kind::started)
+      started[{e.node, e.iteration}].push_back(e);
+    if (e.kind == trace::event_kind::started && e.task == scheduler::task_kind::forward)
+      REQUIRE(++held[e.node] <= memory[e.node]);
+    if (e.kind == trace::event_kind::freed)
+      --held[e.node];
+  }
+  for (const auto& [key, events] : started) {
+    const auto& order = plan.order[key.first];
+    REQUIRE(events.size() == order.size()); // Each planned task once, nothing else.
+    std::set<std::pair<microbatch_id, scheduler::task_kind>> seen;
+    for (const auto& e : events)
+      REQUIRE(seen.emplace(e.microbatch, e.task).second);
+  }
+}
+
+} // namespace
+
+TEST_CASE("1000 seeded clusters compute what one loop computes", "[actors][simulation][R1-R7]") {
+  std::uint64_t duplicates = 0, swaps = 0, skips = 0, replicas = 0;
+  for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
+    INFO("seed " << seed);
+    scheduler::plan plan;
+    scheduler::instance problem;
+    auto options = job_from(seed, plan, problem);
+    const auto result = sim_cluster{options}.run();
+    REQUIRE(result.failure == "");
+    REQUIRE(result.finished);
+    REQUIRE(result.undecodable == 0);
+
+    oracle expected{seed, problem.stages};
+    REQUIRE(result.iterations.size() == 3);
+    for (iteration_no t = 1; t <= 3; ++t) {
+      const auto loss = expected.run(plan, t, options.job.clip);
+      REQUIRE(result.iterations[t - 1].iteration == t);
+      REQUIRE(result.iterations[t - 1].loss == Approx(loss));
+    }
+    for (stage_id stage = 0; stage < problem.stages; ++stage)
+      for (auto node : problem.arrangement[stage]) {
+        REQUIRE(result.hashes[node] == expected.shards[stage].hash());
+        REQUIRE(result.peak_in_flight[node] <= problem.nodes[node].memory);
+        REQUIRE(result.left_in_flight[node] == 0);
+      }
+    check_order(result, plan, options.job.memory);
+
+    duplicates += static_cast<std::uint64_t>(
+        std::count_if(result.events.begin(), result.events.end(), [](const trace::event& e) {
+          return e.kind == trace::event_kind::dropped;
+        }));
+    swaps += result.iterations[0].swaps;
+    skips += result.iterations[0].skipped_stages;
+    replicas += problem.nodes.size() - problem.stages;
+  }
+  // The runs are worth something only where these happened.
+  CHECK(duplicates > 1000);
+  CHECK(swaps > 1000);
+  CHECK(skips > 1000);
+  CHECK(replicas > 1000);
+}
+
+TEST_CASE("a seed replays exactly", "[actors][simulation][R11]") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    scheduler::plan plan;
+    scheduler::instance problem;
+    const auto options = job_from(seed, plan, problem);
+    const auto first = sim_cluster{options}.run();
+    const auto second = sim_cluster{options}.run();
+    REQUIRE(first.events == second.events);
+    REQUIRE(first.virtual_ns == second.virtual_ns);
+    REQUIRE(first.messages == second.messages);
+  }
+}
+
+TEST_CASE("a lost activation is a standstill, never a wrong sum", "[actors][simulation][R5]") {
+  scheduler::plan plan;
+  scheduler::instance problem;
+  std::uint64_t seed = 1;
+  auto options = job_from(seed, plan, problem);
+  while (problem.stages < 3)
+    options = job_from(++seed, plan, problem);
+  bool lost = false;
+  options.faults.filter = [&](node_id, node_id, wire_message& message) {
+    auto* work = std::get_if<microbatch>(&message);
+    return work == nullptr || work->step == 0 || std::exchange(lost, true);
+  };
+  const auto result = sim_cluster{options}.run();
+  CHECK_FALSE(result.finished);
+  CHECK(result.iterations.empty());
+}
+
+TEST_CASE("evaluation runs between iterations and changes nothing", "[actors][simulation]") {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    INFO("seed " << seed);
+    scheduler::plan plan;
+    scheduler::instance problem;
+    auto options = job_from(seed, plan, problem);
+    const auto plain = sim_cluster{options}.run();
+    evaluation_plan full{"full", {}};
+    for (microbatch_id batch = 0; batch < 4; ++batch) {
+      scheduler::path path{batch, problem.arrangement[0][batch % problem.arrangement[0].size()], {}};
+      for (stage_id s = 1; s < problem.stages; ++s)
+        path.hops.push_back({s, problem.arrangement[s][batch % problem.arrangement[s].size()]});
+      full.paths.push_back(path);
+    }
+    options.job.eval = {full};
+    options.job.eval_every = 1;
+    options.job.final_eval = {full};
+    const auto result = sim_cluster{options}.run();
+    REQUIRE(result.finished);
+    REQUIRE(result.hashes == plain.hashes);
+    REQUIRE(result.evaluations.size() == 4);
+    REQUIRE(result.evaluations[2].loss == Approx(result.evaluations[3].loss));
+    REQUIRE(result.evaluations[0].tokens == 4);
+  }
+}
+
+TEST_CASE("checkpoints are published at their iterations and the end", "[actors][simulation][R9]") {
+  scheduler::plan plan;
+  scheduler::instance problem;
+  auto options = job_from(3, plan, problem);
+  options.job.last = 5;
+  options.job.checkpoint_every = 2;
+  std::vector<iteration_no> published;
+  options.job.publish_checkpoint = [&](iteration_no t) { published.push_back(t); };
+  const auto result = sim_cluster{options}.run();
+  REQUIRE(result.finished);
+  CHECK(published.back() == 5);
+  CHECK(published.front() == 2);
+  // One replica per stage, each time.
+  CHECK(result.checkpoints.size() == published.size() * problem.stages);
+}
+
+TEST_CASE("an impossible norm replays once, then skips, then stops", "[actors][simulation][R13]") {
+  scheduler::plan plan;
+  scheduler::instance problem;
+  auto options = job_from(5, plan, problem);
+  const auto plain = sim_cluster{options}.run();
+  const auto spoil = [&](unsigned times) {
+    sim_cluster cluster{options};
+    cluster.on_shard = [&](node_id node, hash_shard& shard) {
+      if (node == problem.arrangement[0][0])
+        shard.spoil_norms(times);
+    };
+    return cluster.run();
+  };
+  SECTION("once: the replay gives what an undisturbed run gives") {
+    const auto result = spoil(1);
+    REQUIRE(result.finished);
+    CHECK(result.hashes == plain.hashes);
+  }
+  SECTION("twice: the iteration is skipped and counted") {
+    const auto result = spoil(2);
+    REQUIRE(result.finished);
+    CHECK(result.iterations[0].skipped);
+    CHECK_FALSE(result.iterations[1].skipped);
+    CHECK(result.hashes != plain.hashes);
+  }
+  SECTION("always: three in a row stop the job") {
+    options.job.last = 9;
+    const auto result = spoil(1000);
+    CHECK_FALSE(result.finished);
+    CHECK(result.iterations.size() == 3);
+    CHECK(result.failure.find("stage 0") != std::string::npos);
+  }
+}
