@@ -42,4 +42,7 @@ std::string ranges_text(const std::vector<std::uint64_t>& numbers, std::size_t m
 /// Iterations that the events tell of, sorted; iteration 0 is none.
 std::vector<std::uint64_t> iterations_of(const run_trace& run);
 
+/// "iteration 9 is not in the trace of DIR: it holds iterations 1..4".
+std::string missing_iteration(const run_trace& run, iteration_no iteration);
+
 } // namespace skippipe::runtime

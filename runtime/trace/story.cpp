@@ -96,14 +96,6 @@ std::string where_stuck(const run_trace& run, const iteration_view& view, const 
          + run.name(t.to);
 }
 
-std::string missing_iteration(const run_trace& run, iteration_no iteration) {
-  // The caller may have loaded one iteration only: look at all of them for the message.
-  const auto all = load_run_trace(run.dir);
-  const auto* whole = std::get_if<run_trace>(&all);
-  return "iteration " + std::to_string(iteration) + " is not in the trace of " + run.dir.string()
-         + ": it holds iterations " + ranges_text(iterations_of(whole != nullptr ? *whole : run));
-}
-
 } // namespace
 
 std::variant<story, std::string> tell_story(const run_trace& run, const iteration_view& view,

@@ -90,13 +90,18 @@ private:
     if (until <= cursor_)
       return;
     add(std::min(until, turn_of(task)), activity::order, i);
-    if (task.kind == task_kind::forward) {
-      const auto& freed = nodes_[task.node].freed;
-      const auto next = std::upper_bound(freed.begin(), freed.end(), cursor_);
-      if (next != freed.end() && *next <= until)
-        add(*next, activity::memory, i);
-    }
+    if (task.kind == task_kind::forward)
+      add(std::min(until, slot_of(task)), activity::memory, i);
     add(until, activity::other, i);
+  }
+
+  // When the slot it runs in was freed: the last one before its start. Its turn had come, so
+  // nothing else held it (R4).
+  std::int64_t slot_of(const task_run& task) {
+    const auto& freed = nodes_[task.node].freed;
+    const auto after =
+        std::upper_bound(freed.begin(), freed.end(), task.started.value_or(view_.end_ns));
+    return after == freed.begin() ? std::numeric_limits<std::int64_t>::min() : *(after - 1);
   }
 
   // When the last task that goes before this one on its node began. A forward lets only forwards

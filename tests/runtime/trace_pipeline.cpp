@@ -38,7 +38,7 @@ struct runner {
   const scheduler::plan& plan;
   const pipeline_costs& costs;
   event proto; // iteration, attempt, plan
-  std::uint32_t memory;
+  std::map<node_id, std::size_t> memory;
   std::uint64_t transfers = 0;
   pipeline_run out;
   std::map<task_id, std::pair<double, double>> done; // start, end
@@ -68,11 +68,13 @@ struct runner {
     std::size_t forwards = 0;
     for (std::size_t i = 0; i < place; ++i)
       forwards += plan.order[node][i].kind == task_kind::forward ? 1 : 0;
-    if (forwards < memory)
+    const auto found = memory.find(node);
+    const std::size_t slots = found == memory.end() ? 2 : found->second;
+    if (forwards < slots)
       return 0;
     std::size_t backwards = 0;
     for (const auto& task : plan.order[node]) {
-      if (task.kind != task_kind::backward || ++backwards != forwards - memory + 1)
+      if (task.kind != task_kind::backward || ++backwards != forwards - slots + 1)
         continue;
       const auto it = done.find({node, task.microbatch, task.kind});
       return it == done.end() ? std::nullopt : std::optional(it->second.second);
@@ -206,7 +208,7 @@ scheduler::plan pipeline_plan() {
 
 pipeline_run run_pipeline(const scheduler::plan& plan, const pipeline_costs& costs,
                           iteration_no iteration, std::int64_t begin_ns, attempt_no attempt,
-                          std::uint32_t memory) {
+                          const std::map<node_id, std::size_t>& memory) {
   runner r{plan, costs, {}, memory};
   r.proto.time_ns = begin_ns;
   r.proto.iteration = iteration;

@@ -45,10 +45,11 @@ inline const std::vector<std::string> pipeline_names = {"o1", "o2", "a1", "a2", 
 /// Four microbatches; those of the second pair swap or skip: 2 runs b before a, 3 skips a.
 scheduler::plan pipeline_plan();
 
-/// Runs one iteration by the plan's order, from `begin_ns` on the clock.
+/// Runs one iteration by the plan's order, from `begin_ns` on the clock. A node not named in
+/// `memory` holds two microbatches.
 pipeline_run run_pipeline(const scheduler::plan& plan, const pipeline_costs& costs,
                           iteration_no iteration, std::int64_t begin_ns, attempt_no attempt = 1,
-                          std::uint32_t memory = 2);
+                          const std::map<node_id, std::size_t>& memory = {});
 
 /// The plan with the times of the nominal costs, and a trace file per node.
 void write_run(const std::filesystem::path& dir, const scheduler::plan& plan,

@@ -1,0 +1,142 @@
+#include "runtime/trace/commands.hpp"
+
+#include "runtime/trace/chrome.hpp"
+#include "runtime/trace/explain.hpp"
+#include "runtime/trace/story.hpp"
+
+#include <charconv>
+#include <fstream>
+#include <ostream>
+
+namespace skippipe::runtime {
+
+namespace {
+
+constexpr int success = 0;
+constexpr int failure = 1;
+constexpr int usage = 2;
+
+int fail(trace_streams& streams, const std::string& line, int code = failure) {
+  streams.err << "skippipe trace: " << line << "\n";
+  return code;
+}
+
+void warn(trace_streams& streams, const std::vector<std::string>& lines) {
+  for (const auto& line : lines)
+    streams.err << "skippipe trace: warning: " << line << "\n";
+}
+
+run_trace_result open_run(const trace_source& source, const trace::event_filter& filter) {
+  auto dir = source.run_dir;
+  if (dir.empty()) {
+    auto newest = newest_run();
+    if (auto* line = std::get_if<std::string>(&newest))
+      return std::move(*line);
+    dir = std::get<std::filesystem::path>(std::move(newest));
+  }
+  return load_run_trace(dir, filter);
+}
+
+void put_json(trace_streams& streams, const nlohmann::ordered_json& value) {
+  streams.out << value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+}
+
+} // namespace
+
+int trace_show(const trace_source& source, microbatch_id microbatch, iteration_no iteration,
+               trace_streams streams) {
+  const auto loaded = open_run(source, {iteration, iteration});
+  if (const auto* line = std::get_if<std::string>(&loaded))
+    return fail(streams, *line);
+  const auto& run = std::get<run_trace>(loaded);
+  const auto view = view_iteration(run, iteration);
+  const auto told = tell_story(run, view, microbatch);
+  if (const auto* line = std::get_if<std::string>(&told))
+    return fail(streams, *line);
+  warn(streams, run.warnings);
+  warn(streams, view.warnings);
+  const auto& s = std::get<story>(told);
+  if (source.json)
+    put_json(streams, story_json(run, s));
+  else
+    streams.out << story_text(run, s);
+  return success;
+}
+
+int trace_explain(const trace_source& source, iteration_no iteration, trace_streams streams) {
+  const auto loaded = open_run(source, {iteration, iteration});
+  if (const auto* line = std::get_if<std::string>(&loaded))
+    return fail(streams, *line);
+  const auto& run = std::get<run_trace>(loaded);
+  const auto view = view_iteration(run, iteration);
+  if (view.events.empty())
+    return fail(streams, missing_iteration(run, iteration));
+  warn(streams, run.warnings);
+  warn(streams, view.warnings);
+  const auto x = explain(run, view);
+  if (source.json)
+    put_json(streams, explain_json(run, x));
+  else
+    streams.out << explain_text(run, x);
+  return success;
+}
+
+std::optional<iteration_range> parse_iterations(const std::string& text) {
+  iteration_range range;
+  const char* const end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, range.first);
+  if (first.ec != std::errc() || range.first == 0)
+    return {};
+  range.last = range.first;
+  if (first.ptr == end)
+    return range;
+  if (end - first.ptr < 3 || first.ptr[0] != '.' || first.ptr[1] != '.')
+    return {};
+  const auto last = std::from_chars(first.ptr + 2, end, range.last);
+  if (last.ec != std::errc() || last.ptr != end || range.last < range.first)
+    return {};
+  return range;
+}
+
+int trace_export(const trace_source& source, const trace_export_options& options,
+                 trace_streams streams) {
+  if (options.format != "chrome")
+    return fail(streams, "--format: '" + options.format + "' is not known, use chrome", usage);
+  trace::event_filter filter;
+  if (!options.iterations.empty()) {
+    const auto range = parse_iterations(options.iterations);
+    if (!range)
+      return fail(streams,
+                  "--iteration: expected A..B or A with 1 <= A <= B, got '" + options.iterations
+                      + "'",
+                  usage);
+    filter = {range->first, range->last};
+  }
+  const auto loaded = open_run(source, filter);
+  if (const auto* line = std::get_if<std::string>(&loaded))
+    return fail(streams, *line);
+  const auto& run = std::get<run_trace>(loaded);
+  if (run.events.empty() && !options.iterations.empty())
+    return fail(streams, missing_iteration(run, filter.first));
+  warn(streams, run.warnings);
+
+  std::ofstream file(options.out_file, std::ios::binary | std::ios::trunc);
+  if (!file)
+    return fail(streams, options.out_file.string() + ": cannot write here");
+  const auto summary = write_chrome_trace(run, file);
+  file.close();
+  if (!file)
+    return fail(streams, options.out_file.string() + ": could not be written (is the disk full?)");
+  if (source.json)
+    put_json(streams, {{"file", options.out_file.string()},
+                       {"slices", summary.slices},
+                       {"transfers", summary.transfers},
+                       {"lost", summary.lost}});
+  else
+    streams.out << options.out_file.string() << ": " << summary.slices << " slices, "
+                << summary.transfers << " transfers, " << summary.lost
+                << " of them lost; open it in https://ui.perfetto.dev or chrome://tracing\n";
+  return success;
+}
+
+} // namespace skippipe::runtime

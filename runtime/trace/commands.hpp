@@ -1,0 +1,48 @@
+// What `skippipe trace` does, apart from reading its command line.
+#pragma once
+
+#include "scheduler/ids.hpp"
+
+#include <filesystem>
+#include <iosfwd>
+#include <optional>
+#include <string>
+
+namespace skippipe::runtime {
+
+/// Exit codes are the program's: 0 success, 1 failure, 2 usage. Results go to `out`, warnings and
+/// the one line of an error to `err`.
+struct trace_streams {
+  std::ostream& out;
+  std::ostream& err;
+};
+
+/// An empty folder stands for the newest run under runs/.
+struct trace_source {
+  std::filesystem::path run_dir;
+  bool json = false;
+};
+
+/// Tells the story of a microbatch of an iteration.
+int trace_show(const trace_source& source, microbatch_id microbatch, iteration_no iteration,
+               trace_streams streams);
+/// Says where the time of an iteration went.
+int trace_explain(const trace_source& source, iteration_no iteration, trace_streams streams);
+
+struct trace_export_options {
+  std::string format = "chrome";
+  std::filesystem::path out_file;
+  std::string iterations; ///< "A..B", "A" or empty for all.
+};
+/// Writes the trace for another program.
+int trace_export(const trace_source& source, const trace_export_options& options,
+                 trace_streams streams);
+
+struct iteration_range {
+  iteration_no first = 0;
+  iteration_no last = 0;
+};
+/// "A..B" or "A", counted from 1; nothing for any other text.
+std::optional<iteration_range> parse_iterations(const std::string& text);
+
+} // namespace skippipe::runtime
