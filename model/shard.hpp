@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/options.hpp"
+#include "model/parameter_layout.hpp"
 
 #include <ATen/core/Tensor.h>
 
@@ -16,10 +17,8 @@ namespace skippipe::model {
 /// How gradients accumulate over the microbatches of an iteration.
 enum class accumulation : std::uint8_t {
   native,     ///< float32 (float64 for float64 models).
-  fixed_point ///< int64, one power-of-two scale: sums do not depend on order (R12).
+  fixed_point ///< int64 (model/fixed_point.hpp): sums do not depend on order (R12).
 };
-/// Fixed-point gradients are round(g * 2^fixed_point_bits); overflow and non-finite are errors.
-inline constexpr int fixed_point_bits = 44;
 
 struct shard_options {
   model_options model;
@@ -28,15 +27,6 @@ struct shard_options {
   accumulation accumulate = accumulation::native;
   std::string device = "cpu"; ///< "cpu" or "cuda:N".
   std::uint64_t seed = 0;     ///< Initial values depend on (seed, tensor name) only.
-};
-
-/// A parameter's place in the shard's flat buffers. Hugging Face LLaMA names.
-struct parameter_info {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  std::int64_t offset = 0; ///< Elements into the flat buffers.
-  std::int64_t size = 0;   ///< Elements.
-  bool decay = true;       ///< Weight decay applies (not to norms).
 };
 
 struct loss_result {
@@ -71,7 +61,7 @@ public:
   /// (undefined for stage 0).
   at::Tensor backward(slot key, const at::Tensor& grad_output);
   void drop(slot key);
-  std::size_t in_flight() const;
+  std::vector<slot> slots() const; ///< In flight.
 
   /// Forward without keeping anything (validation, generation).
   at::Tensor infer(const at::Tensor& input);

@@ -1,0 +1,41 @@
+// A shard_worker on LibTorch: the real layers behind the actors.
+#pragma once
+
+#include "actors/shard_worker.hpp"
+#include "model/shard.hpp"
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace skippipe::actors {
+
+/// Where an origin's samples come from; pure functions, thread-safe. Each returns B * (T + 1) tokens:
+/// the inputs are the first T of each row, the targets the last T.
+struct sample_source {
+  std::function<std::vector<std::int64_t>(iteration_no, microbatch_id)> training;
+  std::function<std::vector<std::int64_t>(microbatch_id batch)> validation;
+};
+
+/// A copy of one stage's parameters and optimizer state, on the CPU.
+struct stage_snapshot {
+  iteration_no iteration = 0;
+  stage_id stage = 0;
+  std::vector<model::parameter_info> parameters;
+  at::Tensor values, exp_avg, exp_avg_sq; ///< Flat.
+};
+
+struct torch_shard_options {
+  model::shard_options shard;
+  std::uint32_t microbatch_size = 1; ///< B.
+  sample_source samples;             ///< Stage 0 only.
+  /// Writes a snapshot; runs on a background thread; throws on failure.
+  std::function<void(const stage_snapshot&)> write_snapshot;
+  /// Fills values and optimizer state after construction (restore); empty for a fresh start.
+  std::function<void(model::shard&)> restore;
+};
+
+/// Throws where the shard cannot be built or restored.
+std::unique_ptr<shard_worker> make_torch_shard(torch_shard_options options);
+
+} // namespace skippipe::actors
