@@ -25,6 +25,7 @@ trace::event stage_state::event_of(event_kind kind, const microbatch& work) cons
   e.step = work.step;
   e.plan = static_cast<std::uint32_t>(work.plan);
   e.task = work.kind();
+  e.evaluation = work.mode == pass::evaluate;
   return e;
 }
 

@@ -64,7 +64,8 @@ std::string_view to_string(scheduler::task_kind task) {
 
 bool well_formed(const event& e) {
   return static_cast<std::uint8_t>(e.kind) < event_kinds
-         && static_cast<std::uint8_t>(e.why) < reasons && e.task <= scheduler::task_kind::backward;
+         && static_cast<std::uint8_t>(e.why) < reasons && e.task <= scheduler::task_kind::backward
+         && e.evaluation <= 1;
 }
 
 } // namespace skippipe::trace

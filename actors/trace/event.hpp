@@ -75,11 +75,10 @@ struct event {
   std::uint32_t step = 0; ///< Position in F..F L B..B (R1), or a reduction's chunk number.
   std::uint32_t plan = 0; ///< Low 32 bits of the plan's version; 0: not known.
   event_kind kind = event_kind::planned;
-  /// The task on this node that the step belongs to: what made the payload that was sent, what will
-  /// use the payload that was received.
+  /// With `step`, which task: of a payload sent or received the one that it feeds, at either end.
   scheduler::task_kind task = scheduler::task_kind::forward;
   reason why = reason::none;
-  std::uint8_t reserved = 0;
+  std::uint8_t evaluation = 0; ///< 1: of a pass that trains nothing; `iteration` is its number.
   friend bool operator==(const event&, const event&) = default;
 };
 static_assert(sizeof(event) == 64 && std::is_trivially_copyable_v<event>);

@@ -5,7 +5,9 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <string>
+#include <tuple>
 
 namespace skippipe::trace {
 
@@ -122,6 +124,27 @@ bool fits(const scheduler::plan& plan, const times_table& times) {
 }
 
 } // namespace
+
+times_table times_of(const scheduler::plan& plan, const scheduler::simulation& timing) {
+  if (timing.start.size() != plan.paths.size() || !timing.violations.empty())
+    return {};
+  using key = std::tuple<node_id, microbatch_id, scheduler::task_kind>;
+  std::map<key, task_times> found;
+  for (std::size_t i = 0; i < plan.paths.size(); ++i) {
+    const auto& path = plan.paths[i];
+    const auto hops = static_cast<std::uint32_t>(path.hops.size());
+    for (std::uint32_t step = 0; step < scheduler::step_count(path); ++step)
+      found[{scheduler::step_node(path, step), path.microbatch, scheduler::step_kind(hops, step)}] =
+          {timing.start[i][step], timing.end[i][step]};
+  }
+  times_table out;
+  for (node_id node = 0; node < plan.order.size(); ++node) {
+    auto& times = out.emplace_back();
+    for (const auto& task : plan.order[node])
+      times.push_back(found[{node, task.microbatch, task.kind}]);
+  }
+  return out;
+}
 
 std::filesystem::path plan_path(const std::filesystem::path& run_dir, plan_version version) {
   return run_dir / "plans" / (std::to_string(version) + ".json");

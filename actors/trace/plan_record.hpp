@@ -2,6 +2,7 @@
 #pragma once
 
 #include "scheduler/plan.hpp"
+#include "scheduler/simulator.hpp"
 
 #include <filesystem>
 #include <system_error>
@@ -21,6 +22,10 @@ struct plan_record {
   scheduler::plan plan;
   std::vector<std::vector<task_times>> times;
 };
+
+/// The simulator's times in the shape of `plan.order`; empty when it gave none.
+std::vector<std::vector<task_times>> times_of(const scheduler::plan& plan,
+                                              const scheduler::simulation& timing);
 
 /// Plans of a long run are bounded: writing version V removes V - plans_kept.
 inline constexpr plan_version plans_kept = 10'000;

@@ -7,7 +7,6 @@
 #include <map>
 #include <ostream>
 #include <set>
-#include <tuple>
 
 namespace skippipe::runtime {
 
@@ -38,13 +37,13 @@ const char* category_of(const event& sent) {
     case event_kind::commit_sent:
       return "commit";
     default:
-      return sent.task == scheduler::task_kind::forward ? "activation" : "gradient";
+      return sent.task == scheduler::task_kind::backward ? "gradient" : "activation";
   }
 }
 
 std::string label(const event& e) {
-  std::string out(trace::to_string(e.task));
-  return out + " " + std::to_string(e.microbatch);
+  return (e.evaluation != 0 ? "eval " : "") + std::string(trace::to_string(e.task)) + " "
+         + std::to_string(e.microbatch);
 }
 
 class exporter {
@@ -98,6 +97,7 @@ private:
         continue;
       event e;
       e.iteration = t.iteration;
+      e.evaluation = t.evaluation;
       e.stage = t.stage;
       e.microbatch = t.microbatch;
       e.attempt = t.attempt;
@@ -167,9 +167,9 @@ private:
   }
 
   void add_phase(event_kind begin, event_kind end, lane_kind kind, const char* name) {
-    std::map<std::tuple<iteration_no, node_id, stage_id>, event> open;
+    std::map<std::pair<iteration_no, node_id>, event> open;
     for (const auto& e : events_) {
-      const std::tuple key{e.iteration, e.node, e.stage};
+      const std::pair key{e.iteration, e.node};
       if (e.kind == begin) {
         open.insert_or_assign(key, e);
       } else if (e.kind == end) {

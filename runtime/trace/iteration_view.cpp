@@ -41,7 +41,8 @@ void find_plan(const run_trace& run, iteration_view& view) {
   // Events carry the version's low half; versions beyond it are not met in practice.
   std::uint32_t version = 0;
   for (const auto& e : view.events)
-    if (e.plan != 0)
+    // A plan is often received before the iterations that it is for.
+    if (e.plan != 0 && e.kind != event_kind::plan_received)
       version = e.plan;
   if (version == 0)
     return;
@@ -114,7 +115,7 @@ iteration_view view_iteration(const run_trace& run, iteration_no iteration) {
   iteration_view view;
   view.iteration = iteration;
   std::copy_if(run.events.begin(), run.events.end(), std::back_inserter(view.events),
-               [&](const event& e) { return e.iteration == iteration; });
+               [&](const event& e) { return e.iteration == iteration && e.evaluation == 0; });
   if (view.events.empty())
     return view;
   find_bounds(view);

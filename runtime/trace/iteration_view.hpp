@@ -14,7 +14,8 @@ using time_point = std::optional<std::int64_t>; ///< ns on the scheduler's clock
 
 /// One task of one attempt of a microbatch, on one node.
 struct task_run {
-  iteration_no iteration = 0;
+  iteration_no iteration = 0; ///< Of an evaluation its number.
+  bool evaluation = false;
   microbatch_id microbatch = 0;
   attempt_no attempt = 0;
   scheduler::task_kind kind = scheduler::task_kind::forward;
@@ -76,7 +77,7 @@ struct iteration_view {
   std::int64_t end_ns = 0;   ///< Its last commit or step, else its last event.
   std::map<attempt_no, std::int64_t> attempt_begin_ns;
   std::optional<trace::plan_record> plan;
-  std::vector<trace::event> events; ///< Of this iteration, by time.
+  std::vector<trace::event> events; ///< Of this iteration, by time; no evaluations.
   std::vector<task_run> tasks;      ///< All attempts.
   std::vector<transfer_run> transfers;
   std::map<microbatch_id, microbatch_run> microbatches;

@@ -2,7 +2,6 @@
 #include "runtime/trace/iteration_view.hpp"
 
 #include <algorithm>
-#include <set>
 #include <tuple>
 #include <unordered_map>
 
@@ -14,10 +13,13 @@ using trace::event_kind;
 
 namespace {
 
-using task_key = std::tuple<iteration_no, node_id, microbatch_id, attempt_no, task_kind>;
+// A pass of a microbatch over one node, and its tasks there by kind or by step.
+using pass_key = std::tuple<iteration_no, std::uint8_t, node_id, microbatch_id, attempt_no>;
+using kind_key = std::pair<pass_key, task_kind>;
+using step_key = std::pair<pass_key, std::uint32_t>;
 
-task_key key_of(const event& e, task_kind kind) {
-  return {e.iteration, e.node, e.microbatch, e.attempt, kind};
+pass_key key_of(const event& e, node_id node) {
+  return {e.iteration, e.evaluation, node, e.microbatch, e.attempt};
 }
 
 bool of_task(const event& e) {
@@ -26,23 +28,11 @@ bool of_task(const event& e) {
     case event_kind::queued:
     case event_kind::started:
     case event_kind::computed:
-    case event_kind::sent:
     case event_kind::received:
       return e.microbatch != trace::no_microbatch;
     default:
       return false;
   }
-}
-
-// The task that a received payload feeds, whether the receiver named that or the sender's task:
-// an origin runs L on what a forward sent it, and no other node runs L.
-task_kind fed_by(const event& e, const std::set<task_key>& losses) {
-  const bool origin = losses.count(key_of(e, task_kind::loss)) > 0;
-  if (e.task == task_kind::forward && origin)
-    return task_kind::loss;
-  if (e.task == task_kind::loss && !origin)
-    return task_kind::backward;
-  return e.task;
 }
 
 void fill(task_run& task, const event& e) {
@@ -54,22 +44,17 @@ void fill(task_run& task, const event& e) {
     task.stage = e.stage;
   if (e.plan != 0)
     task.plan = e.plan;
+  if (e.kind != event_kind::planned) // a plan's order counts no steps
+    task.step = e.step;
   switch (e.kind) {
     case event_kind::queued:
       first(task.queued);
-      task.step = e.step;
       break;
     case event_kind::started:
       first(task.started);
-      task.step = e.step;
       break;
     case event_kind::computed:
       first(task.computed);
-      break;
-    case event_kind::sent:
-      first(task.sent);
-      task.to = e.peer;
-      task.bytes_out = e.bytes;
       break;
     case event_kind::received:
       first(task.received);
@@ -78,6 +63,46 @@ void fill(task_run& task, const event& e) {
       break;
     default:
       break;
+  }
+}
+
+// What a task sent belongs to the task one step before the one it feeds.
+void add_outputs(const std::vector<event>& events, std::vector<task_run>& tasks,
+                 const std::map<kind_key, std::size_t>& index) {
+  std::map<step_key, std::size_t> by_step;
+  for (const auto& [key, i] : index)
+    if (tasks[i].started) // until then its step may not be known
+      by_step[{key.first, tasks[i].step}] = i;
+  for (const auto& e : events) {
+    if (e.kind != event_kind::sent || e.microbatch == trace::no_microbatch)
+      continue;
+    const auto it = by_step.find({key_of(e, e.node), e.step - 1});
+    if (it == by_step.end() || tasks[it->second].sent)
+      continue;
+    auto& task = tasks[it->second];
+    task.sent = e.time_ns;
+    task.to = e.peer;
+    task.bytes_out = e.bytes;
+  }
+}
+
+// Leave to send: what the receiver granted, corrected by when the sender heard of it.
+void add_credits(const std::vector<event>& events, std::vector<task_run>& tasks,
+                 const std::map<kind_key, std::size_t>& index) {
+  for (const auto& e : events) {
+    node_id receiver = e.node;
+    if (e.kind == event_kind::credit_received) {
+      const auto sender = index.find({key_of(e, e.node), task_kind::forward});
+      if (sender == index.end())
+        continue;
+      receiver = tasks[sender->second].to;
+    } else if (e.kind != event_kind::credit_granted) {
+      continue;
+    }
+    if (const auto it = index.find({key_of(e, receiver), task_kind::forward}); it != index.end()) {
+      auto& credit = tasks[it->second].credit;
+      credit = std::max(credit.value_or(e.time_ns), e.time_ns);
+    }
   }
 }
 
@@ -96,42 +121,25 @@ bool receives(const event& e) {
 } // namespace
 
 std::vector<task_run> collect_tasks(const std::vector<event>& events) {
-  std::set<task_key> losses;
-  for (const auto& e : events)
-    if (of_task(e) && e.task == task_kind::loss
-        && (e.kind == event_kind::started || e.kind == event_kind::planned))
-      losses.insert(key_of(e, task_kind::loss));
-
   std::vector<task_run> tasks;
-  std::map<task_key, std::size_t> index;
+  std::map<kind_key, std::size_t> index;
   for (const auto& e : events) {
     if (!of_task(e))
       continue;
-    const auto kind = e.kind == event_kind::received ? fed_by(e, losses) : e.task;
-    const auto [it, fresh] = index.try_emplace(key_of(e, kind), tasks.size());
+    const auto [it, fresh] = index.try_emplace({key_of(e, e.node), e.task}, tasks.size());
     if (fresh) {
       auto& task = tasks.emplace_back();
       task.iteration = e.iteration;
+      task.evaluation = e.evaluation != 0;
       task.microbatch = e.microbatch;
       task.attempt = e.attempt;
-      task.kind = kind;
+      task.kind = e.task;
       task.node = e.node;
     }
     fill(tasks[it->second], e);
   }
-  // Leave to send: what the receiver granted, corrected by when the sender heard of it.
-  for (const auto& e : events) {
-    const bool granted = e.kind == event_kind::credit_granted;
-    if (!granted && e.kind != event_kind::credit_received)
-      continue;
-    auto key = key_of(e, task_kind::forward);
-    if (!granted)
-      std::get<1>(key) = e.peer;
-    if (const auto it = index.find(key); it != index.end()) {
-      auto& credit = tasks[it->second].credit;
-      credit = std::max(credit.value_or(e.time_ns), e.time_ns);
-    }
-  }
+  add_outputs(events, tasks, index);
+  add_credits(events, tasks, index);
   return tasks;
 }
 

@@ -90,7 +90,9 @@ void separate_sessions(std::vector<tagged_event>& events) {
 
 std::string run_trace::name(node_id node) const {
   const auto it = names.find(node);
-  return it != names.end() ? it->second : "node " + std::to_string(node);
+  if (it != names.end())
+    return it->second;
+  return node == trace::no_node ? "scheduler" : "node " + std::to_string(node);
 }
 
 run_trace_result load_run_trace(const fs::path& run_dir, const trace::event_filter& filter) {
@@ -170,7 +172,7 @@ std::string ranges_text(const std::vector<std::uint64_t>& numbers, std::size_t m
 std::vector<std::uint64_t> iterations_of(const run_trace& run) {
   std::set<std::uint64_t> found;
   for (const auto& e : run.events)
-    if (e.iteration != 0)
+    if (e.iteration != 0 && e.evaluation == 0)
       found.insert(e.iteration);
   return {found.begin(), found.end()};
 }

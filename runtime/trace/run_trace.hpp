@@ -21,7 +21,7 @@ struct run_trace {
   std::int64_t clock_uncertainty_ns = 0;
   std::vector<std::string> warnings; ///< What is missing or damaged, one line each.
 
-  /// The node's name, or "node 7" where it is not known.
+  /// The node's name, "node 7" where it is not known, "scheduler" for the scheduler's address.
   std::string name(node_id node) const;
 };
 

@@ -89,7 +89,7 @@ std::string where_stuck(const run_trace& run, const iteration_view& view, const 
   }
   for (const auto& transfer : view.transfers)
     if (transfer.sent.node == t.node && transfer.sent.microbatch == s.microbatch
-        && transfer.sent.attempt == s.attempt && transfer.sent.task == t.kind && transfer.lost)
+        && transfer.sent.attempt == s.attempt && transfer.sent.step == t.step + 1 && transfer.lost)
       return "its way from " + run.name(t.node) + " to " + run.name(t.to) + " after " + task_name(t)
              + " was lost (" + std::string(trace::to_string(transfer.why)) + ")";
   return "sent by " + run.name(t.node) + " after " + task_name(t) + " and never received by "

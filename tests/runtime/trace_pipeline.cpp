@@ -87,10 +87,11 @@ struct runner {
     const auto id =
         trace::make_transfer_id(from.node, proto.attempt, (proto.iteration << 20) + transfers++);
     auto& sent = note(event_kind::sent, from, path, step, sent_ms);
+    sent.task = to.kind; // the task it feeds
     sent.peer = to.node;
     sent.bytes = 1 << 20;
     sent.transfer = id;
-    auto& received = note(event_kind::received, to, path, step + 1, received_ms);
+    auto& received = note(event_kind::received, to, path, step, received_ms);
     received.peer = from.node;
     received.bytes = 1 << 20;
     received.transfer = id;
@@ -118,7 +119,7 @@ struct runner {
       ready = leave + costs.link_ms(from.node, node);
       if (at->kind == task_kind::forward)
         note(event_kind::credit_granted, *at, path, step, *slot).peer = from.node;
-      move(from, *at, path, step - 1, leave, ready);
+      move(from, *at, path, step, leave, ready);
     }
     const double start = std::max({ready, node_free[node], *slot});
     const double factor = planned.kind == task_kind::forward ? 1
