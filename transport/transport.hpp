@@ -63,7 +63,9 @@ public:
 
   /// Names the destination of a payload of `size` > 0 bytes; an empty buffer refuses the message.
   /// `offered` is the sender's own immutable buffer where sender and receiver share memory
-  /// (loopback), else null: returning `*offered` takes it over without a copy.
+  /// (loopback), else null: returning `*offered` takes it over without a copy. Otherwise return
+  /// memory that nothing else uses: until the transport drops its reference it may write there,
+  /// even after the peer is lost.
   virtual buffer place(peer_id from, std::span<const std::byte> header, std::size_t size,
                        const buffer* offered) = 0;
 

@@ -72,6 +72,9 @@ public:
   bool wait_lost(peer_id peer, std::chrono::nanoseconds limit = patience) {
     return wait([peer](recorder& r) { return r.lost_count(peer) > 0; }, limit);
   }
+  bool wait_lost_total(std::size_t n) {
+    return wait([n](recorder& r) { return r.lost_.size() >= n; });
+  }
   /// A message whose header starts with the 32-bit `number`.
   bool wait_number(std::uint32_t number) {
     return wait([number](recorder& r) {

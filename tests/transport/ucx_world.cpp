@@ -1,0 +1,24 @@
+// The conformance suite on UCX over tcp.
+#include "backend.hpp"
+
+#include "transport/ucx/ucx.hpp"
+
+namespace skippipe::transport::testing {
+namespace {
+
+class ucx_world final : public world {
+public:
+  std::unique_ptr<endpoint> make(peer_id self, const limits& bounds) override {
+    ucx_options options;
+    options.self = self;
+    options.bounds = bounds;
+    options.checksum = true;
+    return make_ucx_endpoint(options);
+  }
+};
+
+} // namespace
+
+std::unique_ptr<world> make_world() { return std::make_unique<ucx_world>(); }
+
+} // namespace skippipe::transport::testing
