@@ -3,6 +3,7 @@
 #include "actors/tensor_bridge.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <map>
 #include <stdexcept>
@@ -156,6 +157,8 @@ private:
 };
 
 } // namespace
+
+void limit_intra_op_threads(int threads) { at::set_num_threads(threads); }
 
 std::unique_ptr<shard_worker> make_torch_shard(torch_shard_options options) {
   return std::make_unique<torch_shard>(std::move(options));

@@ -38,4 +38,7 @@ struct torch_shard_options {
 /// Throws where the shard cannot be built or restored.
 std::unique_ptr<shard_worker> make_torch_shard(torch_shard_options options);
 
+/// Intra-op threads of the calling thread; compute workers call it first.
+void limit_intra_op_threads(int threads);
+
 } // namespace skippipe::actors

@@ -1,0 +1,59 @@
+#include "actors/tracer.hpp"
+
+#include <vector>
+
+namespace skippipe::actors {
+
+/// Lives on the background executor only, after construction.
+class trace_sink {
+public:
+  trace_sink(trace::file_options file, trace::segment_info segment)
+      : file_(std::move(file)), segment_(std::move(segment)) {}
+
+  void drain(trace::trace_ring& ring) {
+    // A trace that cannot be written must not stop training; the next call tries again.
+    if (!open_ && writer_.open(file_, segment_))
+      return;
+    open_ = true;
+    ring.drain(events_);
+    if (!events_.empty() && !writer_.append(events_, ring.overwritten()))
+      events_.clear();
+  }
+
+  void close() { writer_.close(); }
+
+private:
+  trace::file_options file_;
+  trace::segment_info segment_;
+  trace::file_writer writer_;
+  bool open_ = false;
+  std::vector<trace::event> events_;
+};
+
+tracer_actor::behavior_type tracer(tracer_actor::stateful_pointer<tracer_state> self,
+                                   tracer_options options) {
+  self->state.sink = std::make_shared<trace_sink>(options.file, options.segment);
+  self->state.env = options.env;
+  self->send(self, caf::tick_atom::value);
+  return {
+      [self, every = options.every](caf::tick_atom) {
+        auto& state = self->state;
+        state.env->background->submit(work_kind::other, [sink = state.sink, env = state.env] {
+          sink->drain(*env->ring);
+        });
+        self->delayed_send(self, every, caf::tick_atom::value);
+      },
+      [self](const std::shared_ptr<std::promise<void>>& closed) {
+        auto& state = self->state;
+        state.env->background->submit(work_kind::other,
+                                      [sink = state.sink, env = state.env, closed] {
+                                        sink->drain(*env->ring);
+                                        sink->close();
+                                        closed->set_value();
+                                      });
+        self->quit();
+      },
+  };
+}
+
+} // namespace skippipe::actors
