@@ -33,6 +33,17 @@ struct model_options {
 std::optional<model_options> find_preset(std::string_view name);
 const std::vector<std::string>& preset_names();
 
+std::string_view dtype_name(dtype type);
+std::optional<dtype> find_dtype(std::string_view name);
+
+/// A setting that cannot be, by its key in [model].
+struct option_problem {
+  std::string key;
+  std::string what; ///< "expected ..., got ..."
+};
+/// Every problem of the sizes; empty for a model that can be built.
+std::vector<option_problem> validate(const model_options& model);
+
 /// The transformer layers [first, first + count) of a stage; stage 0 also holds the embedding, the
 /// final norm and the head.
 struct shard_range {

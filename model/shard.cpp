@@ -1,6 +1,6 @@
 #include "model/shard.hpp"
 
-#include "model/fixed_point.hpp"
+#include "model/hash.hpp"
 #include "model/initialize.hpp"
 #include "model/layer.hpp"
 #include "model/ops.hpp"

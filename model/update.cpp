@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cmath>
-#include <cstring>
 
 namespace skippipe::model {
 
@@ -95,30 +94,6 @@ void adamw_step::apply(at::Tensor value, const at::Tensor& gradient, at::Tensor 
     run(value.data_ptr<double>(), exp_avg.data_ptr<double>(), exp_avg_sq.data_ptr<double>());
   else
     run(value.data_ptr<float>(), exp_avg.data_ptr<float>(), exp_avg_sq.data_ptr<float>());
-}
-
-std::uint64_t hash_bytes(const void* data, std::size_t size) {
-  // Four independent multiply-xor lanes over 64-bit words, so that the loop is not latency-bound.
-  constexpr std::uint64_t multiplier = 0x9fb21c651e98df25ULL;
-  std::array<std::uint64_t, 4> lanes{1, 2, 3, 4};
-  const auto* bytes = static_cast<const unsigned char*>(data);
-  std::size_t i = 0;
-  const auto absorb = [&](std::uint64_t& lane, std::uint64_t word) {
-    lane = (lane ^ word) * multiplier;
-    lane ^= lane >> 32;
-  };
-  for (; i + 32 <= size; i += 32)
-    for (std::size_t j = 0; j < 4; ++j) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, bytes + i + 8 * j, 8);
-      absorb(lanes[j], word);
-    }
-  for (; i < size; ++i)
-    absorb(lanes[0], bytes[i]);
-  std::uint64_t hash = size;
-  for (auto lane : lanes)
-    absorb(hash, lane);
-  return hash;
 }
 
 } // namespace skippipe::model

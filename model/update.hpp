@@ -1,11 +1,10 @@
-// The optimizer's arithmetic on flat buffers: norms, AdamW, hash.
+// The optimizer's arithmetic on flat buffers: norms and AdamW.
 #pragma once
 
 #include "model/options.hpp"
 
 #include <ATen/core/Tensor.h>
 
-#include <cstddef>
 #include <cstdint>
 
 namespace skippipe::model {
@@ -25,8 +24,5 @@ struct adamw_step {
   double lr, clip_factor;
   double correction1, correction2; ///< 1 - beta^iteration.
 };
-
-/// A 64-bit hash of memory; equal on every little-endian machine.
-std::uint64_t hash_bytes(const void* data, std::size_t size);
 
 } // namespace skippipe::model

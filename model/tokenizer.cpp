@@ -1,0 +1,156 @@
+#include "model/tokenizer.hpp"
+
+#include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <unordered_map>
+
+namespace skippipe::model {
+
+namespace {
+
+class byte_tokenizer final : public tokenizer {
+public:
+  std::vector<std::int32_t> encode(std::string_view text) const override {
+    std::vector<std::int32_t> result;
+    result.reserve(text.size());
+    for (unsigned char c : text)
+      result.push_back(c);
+    return result;
+  }
+  std::string decode(const std::vector<std::int32_t>& ids) const override {
+    std::string result;
+    for (auto id : ids)
+      if (id >= 0 && id < 256)
+        result.push_back(static_cast<char>(id));
+    return result;
+  }
+  std::uint32_t vocab_size() const override { return 257; }
+  std::int32_t end_of_text() const override { return 256; }
+  std::string kind() const override { return "byte"; }
+};
+
+class spm_tokenizer final : public tokenizer {
+public:
+  explicit spm_tokenizer(const std::filesystem::path& file) {
+    const auto status = processor_.Load(file.string());
+    if (!status.ok())
+      throw std::runtime_error(file.string() + ": not a SentencePiece model ("
+                               + std::string{status.message()} + "); prepare the data again");
+    newline_ = processor_.PieceToId("<0x0A>");
+    if (newline_ == processor_.unk_id())
+      throw std::runtime_error(file.string()
+                               + ": the SentencePiece model lacks byte fallback; prepare the data "
+                                 "again");
+  }
+
+  std::vector<std::int32_t> encode(std::string_view text) const override {
+    // Line by line: SentencePiece takes a newline for white space like any other.
+    std::vector<std::int32_t> result;
+    std::vector<int> line_ids;
+    while (true) {
+      const auto end = text.find('\n');
+      const auto line = text.substr(0, end);
+      processor_.Encode({line.data(), line.size()}, &line_ids).IgnoreError();
+      result.insert(result.end(), line_ids.begin(), line_ids.end());
+      if (end == std::string_view::npos)
+        return result;
+      result.push_back(newline_);
+      text.remove_prefix(end + 1);
+    }
+  }
+
+  std::string decode(const std::vector<std::int32_t>& ids) const override {
+    std::string result, line;
+    std::vector<int> line_ids;
+    const auto flush = [&] {
+      processor_.Decode(line_ids, &line).IgnoreError();
+      result += line;
+      line_ids.clear();
+    };
+    for (auto id : ids) {
+      if (id == newline_) {
+        flush();
+        result.push_back('\n');
+      } else if (id >= 0 && id < processor_.GetPieceSize()) {
+        line_ids.push_back(id);
+      }
+    }
+    flush();
+    return result;
+  }
+
+  std::uint32_t vocab_size() const override {
+    return static_cast<std::uint32_t>(processor_.GetPieceSize());
+  }
+  std::int32_t end_of_text() const override { return processor_.eos_id(); }
+  std::string kind() const override { return "spm"; }
+
+private:
+  sentencepiece::SentencePieceProcessor processor_;
+  int newline_ = 0;
+};
+
+/// Lines of a text, as SentencePiece's trainer asks for them.
+class line_iterator final : public sentencepiece::SentenceIterator {
+public:
+  explicit line_iterator(std::string_view text) : rest_(text) { Next(); }
+  bool done() const override { return done_; }
+  void Next() override {
+    do {
+      if (rest_.empty()) {
+        done_ = true;
+        return;
+      }
+      const auto end = rest_.find('\n');
+      line_ = std::string{rest_.substr(0, end)};
+      rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
+    } while (line_.empty());
+  }
+  const std::string& value() const override { return line_; }
+  sentencepiece::util::Status status() const override { return {}; }
+
+private:
+  std::string_view rest_;
+  std::string line_;
+  bool done_ = false;
+};
+
+} // namespace
+
+std::unique_ptr<tokenizer> make_byte_tokenizer() { return std::make_unique<byte_tokenizer>(); }
+
+std::unique_ptr<tokenizer> load_spm(const std::filesystem::path& model_file) {
+  return std::make_unique<spm_tokenizer>(model_file);
+}
+
+void train_spm(std::string_view text, std::uint32_t vocab_size,
+               const std::filesystem::path& model_file) {
+  const std::unordered_map<std::string, std::string> settings = {
+      {"model_type", "bpe"},
+      {"vocab_size", std::to_string(vocab_size)},
+      {"model_prefix", (model_file.parent_path() / model_file.stem()).string()},
+      {"byte_fallback", "true"},
+      {"character_coverage", "0.9995"},
+      {"normalization_rule_name", "identity"},
+      {"remove_extra_whitespaces", "false"},
+      {"add_dummy_prefix", "false"},
+      {"split_digits", "true"},
+      {"shuffle_input_sentence", "false"},
+      {"num_threads", "1"},
+      {"minloglevel", "3"},
+  };
+  line_iterator lines{text};
+  const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &lines);
+  if (!status.ok())
+    throw std::runtime_error("a SentencePiece model of " + std::to_string(vocab_size)
+                             + " pieces could not be trained (" + std::string{status.message()}
+                             + "); try another --vocab-size or more text");
+  std::error_code ignored; // A list for people to read; not part of the data.
+  std::filesystem::remove(model_file.parent_path() / (model_file.stem().string() + ".vocab"),
+                          ignored);
+}
+
+} // namespace skippipe::model
