@@ -24,6 +24,10 @@ if(SKIPPIPE_SANITIZE)
   add_link_options(-fsanitize=${SKIPPIPE_SANITIZE})
 endif()
 
+if(SKIPPIPE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(SKIPPIPE_CCACHE ccache)
 if(SKIPPIPE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${SKIPPIPE_CCACHE}")

@@ -48,7 +48,8 @@ public:
   /// Creates or continues the file: what a crash left of a last frame is cut off, and a new
   /// segment begins. Creates RUN/trace.
   std::error_code open(const file_options& options, const segment_info& info);
-  /// Writes `events`; `overwritten` is the ring's total so far.
+  /// Writes `events`; `overwritten` is the ring's total so far. What cannot be written is counted
+  /// as lost in the next block that can: give it up, do not hand it over again.
   std::error_code append(std::span<const event> events, std::uint64_t overwritten);
   /// A new estimate of the clock; holds for the events appended after it.
   std::error_code update_clock(std::int64_t offset_ns, std::int64_t uncertainty_ns);
@@ -70,8 +71,9 @@ private:
   segment_info info_;
   std::uint64_t max_bytes_ = 0;
   std::uint64_t size_ = 0;
-  std::uint64_t overwritten_ = 0;
-  std::vector<std::byte> frame_; // kept between calls
+  std::uint64_t overwritten_ = 0; // of the ring, as told so far
+  std::uint64_t missed_ = 0;      // of those and of failed calls, not yet in the file
+  std::vector<std::byte> frame_;  // kept between calls
 };
 
 /// Consecutive events of one life by one clock.
@@ -85,7 +87,7 @@ struct segment {
 struct trace_data {
   std::vector<segment> segments;
   std::vector<event> events;
-  std::uint64_t overwritten = 0;    ///< Events lost to a full ring.
+  std::uint64_t overwritten = 0;    ///< Events lost to a full ring or disk.
   std::uint64_t damaged_blocks = 0; ///< Places where a checksum or the content is wrong.
   std::uint64_t unread_bytes = 0;   ///< After the last whole frame: what a crash left of one.
 };

@@ -92,6 +92,7 @@ std::error_code file_writer::open(const file_options& options, const segment_inf
   info_ = info;
   max_bytes_ = std::max(options.max_bytes, least_max_bytes);
   overwritten_ = 0;
+  missed_ = 0;
   return open_file();
 }
 
@@ -131,13 +132,15 @@ std::error_code file_writer::write_segment() {
 std::error_code file_writer::append(std::span<const event> events, std::uint64_t overwritten) {
   if (fd_ < 0)
     return std::make_error_code(std::errc::bad_file_descriptor);
-  std::uint64_t missed = overwritten - overwritten_;
-  while (!events.empty() || missed > 0) {
+  missed_ += overwritten - overwritten_;
+  overwritten_ = overwritten;
+  while (!events.empty() || missed_ > 0) {
     const auto block = events.first(std::min(events.size(), max_frame_events));
-    if (auto err = write_frame(event_frame, missed, std::as_bytes(block)))
+    if (auto err = write_frame(event_frame, missed_, std::as_bytes(block))) {
+      missed_ += events.size();
       return err;
-    overwritten_ = overwritten;
-    missed = 0;
+    }
+    missed_ = 0;
     events = events.subspan(block.size());
   }
   return size_ > max_bytes_ / 2 ? rotate() : std::error_code{};

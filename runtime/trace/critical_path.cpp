@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <set>
 
 namespace skippipe::runtime {
@@ -48,8 +49,11 @@ private:
   }
 
   void add(step_type what, node_id node, stage_id stage, std::int64_t begin, std::int64_t end) {
+    // Each step ends where the one found before it begins, whatever the nodes' clocks say.
+    end = std::min(end, cursor_);
     if (end <= begin)
       return;
+    cursor_ = begin;
     critical_step s;
     s.what = what;
     s.node = node;
@@ -156,6 +160,7 @@ private:
   std::map<std::size_t, std::size_t> before_;
   std::set<std::size_t> seen_;
   std::vector<critical_step> path_;
+  std::int64_t cursor_ = std::numeric_limits<std::int64_t>::max();
 };
 
 } // namespace

@@ -32,7 +32,7 @@ void warn_of_damage(const fs::path& file, const trace::trace_data& data, run_tra
   const auto name = file.filename().string();
   if (data.overwritten > 0)
     run.warnings.push_back(name + ": " + std::to_string(data.overwritten)
-                           + " events were lost to a full buffer");
+                           + " events were lost to a full buffer or disk");
   if (data.damaged_blocks > 0)
     run.warnings.push_back(name + ": " + std::to_string(data.damaged_blocks)
                            + " damaged blocks were left out");

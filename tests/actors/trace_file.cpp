@@ -259,8 +259,10 @@ TEST_CASE("a writer that cannot write says so and goes on later", "[trace][file]
   std::signal(SIGXFSZ, handler);
   CHECK(err == std::errc::file_too_large);
   CHECK(good(read_trace_file(writer.path())).events.size() == 1000);
-  REQUIRE_FALSE(writer.append(events, 0));
-  CHECK(good(read_trace_file(writer.path())).events.size() == 2000);
+  REQUIRE_FALSE(writer.append(events, 5));
+  const auto after = good(read_trace_file(writer.path()));
+  CHECK(after.events.size() == 2000);
+  CHECK(after.overwritten == 1005); // those of the failed call, and the ring's
 }
 
 TEST_CASE("node names become safe file names", "[trace][file]") {
