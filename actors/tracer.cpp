@@ -16,8 +16,9 @@ public:
       return;
     open_ = true;
     ring.drain(events_);
-    if (!events_.empty() && !writer_.append(events_, ring.overwritten()))
-      events_.clear();
+    if (!events_.empty())
+      writer_.append(events_, ring.overwritten()); // Counts what it cannot write as lost.
+    events_.clear();
   }
 
   void close() { writer_.close(); }
