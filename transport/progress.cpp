@@ -157,7 +157,7 @@ void progress_thread::run() {
     if (finishing_)
       break;
     if (worked || hooks_.busy) {
-      if (!hooks_.poll)
+      if (!hooks_.arm) // otherwise `poll` sees everything by itself
         wait(0);
       continue;
     }
