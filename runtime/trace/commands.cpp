@@ -3,6 +3,7 @@
 #include "runtime/trace/chrome.hpp"
 #include "runtime/trace/explain.hpp"
 #include "runtime/trace/story.hpp"
+#include "runtime/trace/summary.hpp"
 
 #include <charconv>
 #include <fstream>
@@ -17,13 +18,13 @@ constexpr int failure = 1;
 constexpr int usage = 2;
 
 int fail(trace_streams& streams, const std::string& line, int code = failure) {
-  streams.err << "skippipe trace: " << line << "\n";
+  streams.err << "skippipe: " << line << "\n";
   return code;
 }
 
 void warn(trace_streams& streams, const std::vector<std::string>& lines) {
   for (const auto& line : lines)
-    streams.err << "skippipe trace: warning: " << line << "\n";
+    streams.err << "skippipe: warning: " << line << "\n";
 }
 
 run_trace_result open_run(const trace_source& source, const trace::event_filter& filter) {
@@ -43,24 +44,44 @@ void put_json(trace_streams& streams, const nlohmann::ordered_json& value) {
 
 } // namespace
 
-int trace_show(const trace_source& source, microbatch_id microbatch, iteration_no iteration,
+int trace_show(const trace_source& source, const trace_selection& selection,
                trace_streams streams) {
-  const auto loaded = open_run(source, {iteration, iteration});
+  if (selection.microbatch && !selection.iteration)
+    return fail(streams, "a microbatch is one of an iteration: name it with --iteration", usage);
+  trace::event_filter filter;
+  if (selection.iteration)
+    filter = {*selection.iteration, *selection.iteration};
+  const auto loaded = open_run(source, filter);
   if (const auto* line = std::get_if<std::string>(&loaded))
     return fail(streams, *line);
   const auto& run = std::get<run_trace>(loaded);
-  const auto view = view_iteration(run, iteration);
-  const auto told = tell_story(run, view, microbatch);
+  const auto put = [&](const nlohmann::ordered_json& json, const std::string& text) {
+    if (source.json)
+      put_json(streams, json);
+    else
+      streams.out << text;
+    return success;
+  };
+  if (!selection.iteration) {
+    warn(streams, run.warnings);
+    const auto lines = summarize(run);
+    return put(summary_json(lines), summary_text(lines));
+  }
+  const auto view = view_iteration(run, *selection.iteration);
+  if (view.events.empty())
+    return fail(streams, missing_iteration(run, *selection.iteration));
+  if (!selection.microbatch) {
+    warn(streams, run.warnings);
+    const auto lines = summarize(run, view);
+    return put(summary_json(view, lines), summary_text(view, lines));
+  }
+  const auto told = tell_story(run, view, *selection.microbatch);
   if (const auto* line = std::get_if<std::string>(&told))
     return fail(streams, *line);
   warn(streams, run.warnings);
   warn(streams, view.warnings);
   const auto& s = std::get<story>(told);
-  if (source.json)
-    put_json(streams, story_json(run, s));
-  else
-    streams.out << story_text(run, s);
-  return success;
+  return put(story_json(run, s), story_text(run, s));
 }
 
 int trace_explain(const trace_source& source, iteration_no iteration, trace_streams streams) {

@@ -23,9 +23,13 @@ struct trace_source {
   bool json = false;
 };
 
-/// Tells the story of a microbatch of an iteration.
-int trace_show(const trace_source& source, microbatch_id microbatch, iteration_no iteration,
-               trace_streams streams);
+struct trace_selection {
+  std::optional<iteration_no> iteration;
+  std::optional<microbatch_id> microbatch; ///< Needs an iteration.
+};
+/// Tells the story of a microbatch; without one lists those of the iteration; without that the
+/// iterations.
+int trace_show(const trace_source& source, const trace_selection& selection, trace_streams streams);
 /// Says where the time of an iteration went.
 int trace_explain(const trace_source& source, iteration_no iteration, trace_streams streams);
 
