@@ -141,18 +141,38 @@ void sync_directory(const std::filesystem::path& directory) {
     fail_on(where, "cannot be synced", error);
 }
 
-std::string sha256(std::span<const std::byte> bytes) {
-  unsigned char digest[32];
+sha256_sum::sha256_sum() : context_(EVP_MD_CTX_new()) {
+  if (context_ == nullptr || EVP_DigestInit_ex(context_, EVP_sha256(), nullptr) != 1) {
+    EVP_MD_CTX_free(context_);
+    throw std::runtime_error("SHA-256 failed; check the OpenSSL installation");
+  }
+}
+
+sha256_sum::~sha256_sum() { EVP_MD_CTX_free(context_); }
+
+void sha256_sum::add(std::span<const std::byte> bytes) {
+  if (EVP_DigestUpdate(context_, bytes.data(), bytes.size()) != 1)
+    throw std::runtime_error("SHA-256 failed; check the OpenSSL installation");
+}
+
+std::string sha256_sum::hex() {
+  unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) != 1)
-    throw std::runtime_error("SHA-256 failed");
+  if (EVP_DigestFinal_ex(context_, digest, &size) != 1)
+    throw std::runtime_error("SHA-256 failed; check the OpenSSL installation");
   std::string result;
-  for (auto byte : digest) {
+  for (unsigned int i = 0; i < size; ++i) {
     constexpr char digits[] = "0123456789abcdef";
-    result.push_back(digits[byte >> 4]);
-    result.push_back(digits[byte & 15]);
+    result.push_back(digits[digest[i] >> 4]);
+    result.push_back(digits[digest[i] & 15]);
   }
   return result;
+}
+
+std::string sha256(std::span<const std::byte> bytes) {
+  sha256_sum sum;
+  sum.add(bytes);
+  return sum.hex();
 }
 
 } // namespace skippipe::model

@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 
+struct evp_md_ctx_st; // OpenSSL's EVP_MD_CTX.
+
 namespace skippipe::model {
 
 /// Appends to a file descriptor. Every failure throws std::runtime_error: the path, what failed and
@@ -57,5 +59,19 @@ void sync_directory(const std::filesystem::path& directory);
 
 /// SHA-256 in hexadecimal.
 std::string sha256(std::span<const std::byte> bytes);
+
+/// SHA-256 over pieces.
+class sha256_sum {
+public:
+  sha256_sum();
+  ~sha256_sum();
+  sha256_sum(const sha256_sum&) = delete;
+  sha256_sum& operator=(const sha256_sum&) = delete;
+  void add(std::span<const std::byte> bytes);
+  std::string hex(); ///< Ends the sum.
+
+private:
+  evp_md_ctx_st* context_;
+};
 
 } // namespace skippipe::model
