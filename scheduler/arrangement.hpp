@@ -15,4 +15,7 @@ std::vector<std::uint32_t> stage_sizes(const instance& problem);
 /// The given arrangement, or nodes in id order filled into stage_sizes.
 std::vector<std::vector<node_id>> simple_arrangement(const instance& problem);
 
+/// The given arrangement, or one in which every origin has nodes of all stages nearby.
+std::vector<std::vector<node_id>> near_arrangement(const instance& problem);
+
 } // namespace skippipe::scheduler

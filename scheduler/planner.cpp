@@ -70,6 +70,8 @@ plan_result make_plan(const instance& problem, const planner_options& options) {
   switch (options.kind) {
     case strategy::full:
       return plan_full(problem, options);
+    case strategy::skippipe:
+      return plan_skippipe(problem, options);
     default:
       return plan_random(problem, options);
   }

@@ -18,6 +18,7 @@ struct planner_options {
   std::uint64_t seed =
       0; ///< Same seed and instance: same plan (anytime ones: same best-first sequence).
   unsigned threads = 1;
+  std::uint64_t max_iterations = 0; ///< When not 0, bounds the search besides the time: repeatable.
 };
 
 /// Why no plan exists: the constraint with its numbers, and the nearest setting that would do.

@@ -13,6 +13,9 @@ plan plan_full(const instance& problem, const planner_options& options);
 /// Random feasible routes and nodes, both balanced (paper, DT-FM with skips).
 plan_result plan_random(const instance& problem, const planner_options& options);
 
+/// The default: anytime search over arrangement, paths and order on the exact simulator.
+plan_result plan_skippipe(const instance& problem, const planner_options& options);
+
 /// Origins of microbatches 0..M-1: in turn, so that each sends its share.
 std::vector<node_id> origins_in_turn(const std::vector<node_id>& origins, std::uint32_t count);
 
