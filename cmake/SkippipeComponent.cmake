@@ -12,7 +12,8 @@ endfunction()
 # One Catch2 executable and one CTest entry; the environment keeps BLAS single-threaded so that two
 # tests fit on two cores, and UCX from hooking mmap, which thread sanitizer does not survive.
 # ${PROJECT_SOURCE_DIR} is handed over as SKIPPIPE_SOURCE_DIR, and ${CMAKE_BINARY_DIR} as
-# SKIPPIPE_BINARY_DIR.
+# SKIPPIPE_BINARY_DIR. A sanitizer's tests carry SKIPPIPE_TEST_PREFIX, so that one ctest run can hold
+# several build folders.
 function(skippipe_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
@@ -22,11 +23,12 @@ function(skippipe_test name)
   target_link_libraries(test_${name} PRIVATE ${ARG_DEPS} skippipe_catch_main)
   target_compile_definitions(test_${name} PRIVATE
     SKIPPIPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SKIPPIPE_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  add_test(NAME ${name} COMMAND test_${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT}
-    ENVIRONMENT "OPENBLAS_NUM_THREADS=1;OMP_NUM_THREADS=1;UCX_HANDLE_ERRORS=none;UCX_MEM_EVENTS=no")
+  set(test ${SKIPPIPE_TEST_PREFIX}${name})
+  add_test(NAME ${test} COMMAND test_${name})
+  set_tests_properties(${test} PROPERTIES TIMEOUT ${ARG_TIMEOUT}
+    ENVIRONMENT "OPENBLAS_NUM_THREADS=1;OMP_NUM_THREADS=1;UCX_HANDLE_ERRORS=none;UCX_MEM_EVENTS=no;${SKIPPIPE_SANITIZER_ENVIRONMENT}")
   if(ARG_LABELS)
-    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}")
+    set_tests_properties(${test} PROPERTIES LABELS "${ARG_LABELS}")
   endif()
 endfunction()
 
