@@ -80,10 +80,10 @@ struct node {
 
 thread_local std::deque<node_ptr>* run_list = nullptr; ///< Set while this thread runs callbacks.
 
-void post(const node_ptr& to, event e);
+void tell(const node_ptr& to, event e);
 
 void settle_as(const node_ptr& sender, const transfer_ptr& t, std::error_code code) {
-  post(sender, outcome{t, {}, code});
+  tell(sender, outcome{t, {}, code});
 }
 
 void process(const node_ptr& n, handler* owner, message& m) {
@@ -161,7 +161,7 @@ void run(const node_ptr& n) {
   run_list = nullptr;
 }
 
-void post(const node_ptr& to, event e) {
+void tell(const node_ptr& to, event e) {
   {
     const std::lock_guard guard(to->mutex);
     to->inbox.push_back(std::move(e));
@@ -223,7 +223,7 @@ public:
   address local_address() const override { return to_address(node_->self); }
 
   void connect(peer_id peer, const address& where, completion done) override {
-    post(node_, outcome{nullptr, std::move(done), try_connect(peer, where)});
+    tell(node_, outcome{nullptr, std::move(done), try_connect(peer, where)});
   }
 
   void disconnect(peer_id peer) override {
@@ -237,7 +237,7 @@ public:
     if (!mine)
       return;
     fail_pending(errc::canceled, [&](const transfer& t) { return t.to == peer; });
-    post(mine->target, lost{node_->self, errc::peer_lost});
+    tell(mine->target, lost{node_->self, errc::peer_lost});
   }
 
   request_id send(peer_id to, std::vector<std::byte> header, buffer payload, completion done,
@@ -271,13 +271,23 @@ public:
     if (problem)
       settle_as(node_, t, problem);
     else
-      post(via.target,
+      tell(via.target,
            message{node_, via.via, std::move(header), std::move(payload), std::move(t)});
     return id;
   }
 
   void cancel(request_id request) override {
     fail_pending(errc::canceled, [&](const transfer& t) { return t.id == request; });
+  }
+
+  bool post(std::function<void()> task) override {
+    {
+      const std::lock_guard guard(node_->mutex);
+      if (node_->closed || node_->owner == nullptr)
+        return false;
+    }
+    tell(node_, outcome{nullptr, [run = std::move(task)](std::error_code) { run(); }, {}});
+    return true;
   }
 
   void close() override {
@@ -297,7 +307,7 @@ public:
     }
     fail_pending(errc::closed, [](const transfer&) { return true; });
     for (auto& [id, other] : peers)
-      post(other.target, lost{node_->self, errc::peer_lost});
+      tell(other.target, lost{node_->self, errc::peer_lost});
     if (run_list != nullptr)
       return; // inside a callback: the rest follows when it ends
     for (;;) {

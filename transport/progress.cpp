@@ -118,17 +118,20 @@ bool progress_thread::run_timers() {
   return true;
 }
 
-int progress_thread::sleep_ms() const {
+progress_thread::clock::duration progress_thread::sleep_time() const {
+  constexpr clock::duration longest = std::chrono::minutes(1);
   if (timers_.empty())
-    return -1;
-  const auto left = timers_.begin()->first.first - clock::now();
-  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-  return static_cast<int>(std::clamp<decltype(ms)>(ms, 0, 60'000));
+    return longest;
+  return std::clamp(timers_.begin()->first.first - clock::now(), clock::duration::zero(), longest);
 }
 
-void progress_thread::wait(int timeout_ms) {
+void progress_thread::wait(clock::duration limit) {
   epoll_event events[64];
-  const int n = ::epoll_wait(epoll_.get(), events, 64, timeout_ms);
+  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(limit).count();
+  const timespec timeout{static_cast<time_t>(ns / 1'000'000'000), ns % 1'000'000'000};
+  int n = ::epoll_pwait2(epoll_.get(), events, 64, &timeout, nullptr);
+  if (n < 0 && errno == ENOSYS) // a kernel before 5.11: milliseconds, rounded up
+    n = ::epoll_wait(epoll_.get(), events, 64, static_cast<int>((ns + 999'999) / 1'000'000));
   for (int i = 0; i < n; ++i) {
     const int fd = static_cast<int>(events[i].data.u64 & 0xffffffffu);
     if (fd == wake_.get()) {
@@ -158,7 +161,7 @@ void progress_thread::run() {
       break;
     if (worked || hooks_.busy) {
       if (!hooks_.arm) // otherwise `poll` sees everything by itself
-        wait(0);
+        wait({});
       continue;
     }
     {
@@ -167,8 +170,8 @@ void progress_thread::run() {
         continue;
       asleep_ = true;
     }
-    const int timeout = hooks_.arm && !hooks_.arm() ? 0 : sleep_ms();
-    wait(timeout);
+    const bool work_came = hooks_.arm && !hooks_.arm();
+    wait(work_came ? clock::duration::zero() : sleep_time());
     const std::lock_guard guard(mutex_);
     asleep_ = false;
   }

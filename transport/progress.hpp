@@ -77,8 +77,8 @@ private:
   void run();
   bool run_tasks();
   bool run_timers();
-  int sleep_ms() const;
-  void wait(int timeout_ms);
+  clock::duration sleep_time() const;
+  void wait(clock::duration limit);
 
   struct watcher {
     std::function<void(std::uint32_t)> on_event;

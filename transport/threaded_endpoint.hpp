@@ -27,6 +27,7 @@ public:
   request_id send(peer_id to, std::vector<std::byte> header, buffer payload, completion done,
                   std::chrono::nanoseconds deadline) final;
   void cancel(request_id request) final;
+  bool post(std::function<void()> task) final { return thread_.post(std::move(task)); }
   void close() final;
 
 protected:

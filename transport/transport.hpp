@@ -105,6 +105,10 @@ public:
   /// message may still arrive.
   virtual void cancel(request_id request) = 0;
 
+  /// Runs `task` as a callback of this endpoint, so never beside another one. False, and not run,
+  /// before `listen` and after `close`.
+  virtual bool post(std::function<void()> task) = 0;
+
   /// Ends everything: pending transfers fail with `closed`, peers see `on_peer_lost`. When it
   /// returns, no callback runs or will run. Called from inside a callback it returns at once, and
   /// the last completions follow. Idempotent; a later `send` completes with `closed` within itself.
