@@ -41,14 +41,19 @@ node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory)
 namespace {
 
 /// Stages left out and stages visited behind the frontier, over all paths.
-void count_changes(const scheduler::plan& plan, std::uint32_t& skipped, std::uint32_t& swaps) {
+void count_changes(const scheduler::plan& plan, iteration_report& report) {
   for (const auto& path : plan.paths) {
-    skipped += static_cast<std::uint32_t>(plan.arrangement.size() - 1 - path.hops.size());
+    const auto skipped = static_cast<std::uint32_t>(plan.arrangement.size() - 1 - path.hops.size());
+    std::uint32_t swaps = 0;
     stage_id frontier = 0;
     for (const auto& hop : path.hops) {
       swaps += hop.stage < frontier ? 1 : 0;
       frontier = std::max(frontier, hop.stage);
     }
+    report.skipped_stages += skipped;
+    report.swaps += swaps;
+    report.skipped_microbatches += skipped > 0 ? 1 : 0;
+    report.swapped_microbatches += swaps > 0 ? 1 : 0;
   }
 }
 
@@ -61,7 +66,7 @@ void job_scheduler_state::broadcast(const wire_message& message) {
 
 void job_scheduler_state::launch() {
   committed_ = options.committed;
-  evaluated_at_ = committed_;
+  evaluated_at_ = options.eval_at_start ? committed_ + 1 : committed_;
   for (stage_id stage = 0; stage < options.plan.arrangement.size(); ++stage)
     for (auto node : options.plan.arrangement[stage])
       members_[node].stage = stage;
@@ -116,7 +121,8 @@ void job_scheduler_state::all_ready() {
     return; // The commit let them run on.
   if (committed_ >= options.last)
     stopping_ = true;
-  if (evaluation_due(committed_) && evaluated_at_ != committed_) {
+  const bool at_start = committed_ == options.committed && options.eval_at_start;
+  if ((at_start || evaluation_due(committed_)) && evaluated_at_ != committed_) {
     evaluated_at_ = committed_;
     evaluations_.assign(options.eval.rbegin(), options.eval.rend());
   }
@@ -327,7 +333,7 @@ void job_scheduler_state::report_iteration() {
   report.clip_factor = pending_.clip_factor;
   report.plan = options.plan.version;
   report.microbatches = static_cast<std::uint32_t>(options.plan.paths.size());
-  count_changes(options.plan, report.skipped_stages, report.swaps);
+  count_changes(options.plan, report);
   report.skipped = pending_.skip;
   if (options.observer.on_iteration)
     options.observer.on_iteration(report);

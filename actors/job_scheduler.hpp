@@ -27,6 +27,8 @@ struct iteration_report {
   std::uint32_t microbatches = 0;
   std::uint32_t skipped_stages = 0; ///< Stage visits left out, summed over the microbatches.
   std::uint32_t swaps = 0;          ///< Stages visited behind the frontier, likewise.
+  std::uint32_t skipped_microbatches = 0; ///< That left at least one stage out.
+  std::uint32_t swapped_microbatches = 0; ///< That swapped at least once.
   bool skipped = false;             ///< R13: the iteration stands without an update.
 };
 
@@ -61,6 +63,7 @@ struct job_options {
   iteration_no last = 1;             ///< Stop after this iteration.
   double clip = 1.0;                 ///< Global norm; 0: no clipping.
   std::uint64_t eval_every = 0;      ///< Iterations; 0: only at the end.
+  bool eval_at_start = false;        ///< Before the first iteration too.
   std::vector<evaluation_plan> eval; ///< Run at each evaluation; the first is the full path.
   std::vector<evaluation_plan> final_eval; ///< Run once at the end.
   std::uint64_t checkpoint_every = 0; ///< Iterations; 0: only at the end.
@@ -140,7 +143,7 @@ private:
   std::vector<evaluation_plan> evaluations_; ///< Still to run, last first.
   std::set<node_id> evaluation_origins_;     ///< Not answered yet.
   evaluation_report evaluation_;
-  iteration_no evaluated_at_ = 0;
+  iteration_no evaluated_at_ = 0; ///< No evaluation of this commit again.
   bool final_evaluated_ = false;
 
   iteration_no checkpoint_running_ = 0; ///< 0: none.

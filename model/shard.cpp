@@ -168,6 +168,7 @@ shard& shard::operator=(shard&&) noexcept = default;
 
 const std::vector<parameter_info>& shard::parameters() const { return state_->parameters; }
 std::int64_t shard::size() const { return state_->size; }
+std::size_t shard::context() const { return state_->options.model.context; }
 
 at::Tensor shard::forward(slot key, const at::Tensor& input) {
   at::AutoDispatchBelowADInplaceOrView below_autograd;

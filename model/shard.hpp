@@ -50,6 +50,7 @@ public:
 
   const std::vector<parameter_info>& parameters() const;
   std::int64_t size() const; ///< Elements in all parameters.
+  std::size_t context() const; ///< T, the longest input.
 
   /// Stage 0: tokens (B, T) int64 -> (B, T, C). Others: (B, T, C) -> (B, T, C) in the compute dtype.
   /// Keeps what backward needs under `key` until backward or drop.

@@ -1,11 +1,10 @@
 #include "model/tokenizer.hpp"
 
-#include <sentencepiece_processor.h>
-#include <sentencepiece_trainer.h>
+#include "model/spm_module.hpp"
 
-#include <algorithm>
+#include <dlfcn.h>
+
 #include <stdexcept>
-#include <unordered_map>
 
 namespace skippipe::model {
 
@@ -32,125 +31,52 @@ public:
   std::string kind() const override { return "byte"; }
 };
 
-class spm_tokenizer final : public tokenizer {
-public:
-  explicit spm_tokenizer(const std::filesystem::path& file) {
-    const auto status = processor_.Load(file.string());
-    if (!status.ok())
-      throw std::runtime_error(file.string() + ": not a SentencePiece model ("
-                               + std::string{status.message()} + "); prepare the data again");
-    newline_ = processor_.PieceToId("<0x0A>");
-    if (newline_ == processor_.unk_id())
-      throw std::runtime_error(file.string()
-                               + ": the SentencePiece model lacks byte fallback; prepare the data "
-                                 "again");
-  }
+/// The functions of libskippipe_spm.so, which lies beside the program.
+struct spm_module {
+  decltype(&skippipe_spm_load) load;
+  decltype(&skippipe_spm_train) train;
+};
 
-  std::vector<std::int32_t> encode(std::string_view text) const override {
-    // Line by line: SentencePiece takes a newline for white space like any other.
-    std::vector<std::int32_t> result;
-    std::vector<int> line_ids;
-    while (true) {
-      const auto end = text.find('\n');
-      const auto line = text.substr(0, end);
-      processor_.Encode({line.data(), line.size()}, &line_ids).IgnoreError();
-      result.insert(result.end(), line_ids.begin(), line_ids.end());
-      if (end == std::string_view::npos)
-        return result;
-      result.push_back(newline_);
-      text.remove_prefix(end + 1);
-    }
-  }
-
-  std::string decode(const std::vector<std::int32_t>& ids) const override {
-    std::string result, line;
-    std::vector<int> line_ids;
-    const auto flush = [&] {
-      processor_.Decode(line_ids, &line).IgnoreError();
-      result += line;
-      line_ids.clear();
-    };
-    for (auto id : ids) {
-      if (id == newline_) {
-        flush();
-        result.push_back('\n');
-      } else if (id >= 0 && id < processor_.GetPieceSize()) {
-        line_ids.push_back(id);
-      }
-    }
-    flush();
+const spm_module& module() {
+  static const spm_module loaded = [] {
+    const auto file =
+        std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libskippipe_spm.so";
+    // RTLD_DEEPBIND: SentencePiece must find its own protobuf, not the one that LibTorch brings.
+    int mode = RTLD_NOW | RTLD_LOCAL;
+#ifndef __SANITIZE_ADDRESS__ // Which refuses RTLD_DEEPBIND; nothing with LibTorch runs under it here.
+    mode |= RTLD_DEEPBIND;
+#endif
+    void* handle = ::dlopen(file.c_str(), mode);
+    if (handle == nullptr)
+      throw std::runtime_error(std::string{"the SentencePiece module cannot be loaded: "}
+                               + ::dlerror() + "; build it with ./tools/build");
+    spm_module result{};
+    result.load = reinterpret_cast<decltype(result.load)>(::dlsym(handle, "skippipe_spm_load"));
+    result.train = reinterpret_cast<decltype(result.train)>(::dlsym(handle, "skippipe_spm_train"));
+    if (result.load == nullptr || result.train == nullptr)
+      throw std::runtime_error(file.string() + ": of another version; build it with ./tools/build");
     return result;
-  }
-
-  std::uint32_t vocab_size() const override {
-    return static_cast<std::uint32_t>(processor_.GetPieceSize());
-  }
-  std::int32_t end_of_text() const override { return processor_.eos_id(); }
-  std::string kind() const override { return "spm"; }
-
-private:
-  sentencepiece::SentencePieceProcessor processor_;
-  int newline_ = 0;
-};
-
-/// Lines of a text, as SentencePiece's trainer asks for them.
-class line_iterator final : public sentencepiece::SentenceIterator {
-public:
-  explicit line_iterator(std::string_view text) : rest_(text) { Next(); }
-  bool done() const override { return done_; }
-  void Next() override {
-    do {
-      if (rest_.empty()) {
-        done_ = true;
-        return;
-      }
-      const auto end = rest_.find('\n');
-      line_ = std::string{rest_.substr(0, end)};
-      rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
-    } while (line_.empty());
-  }
-  const std::string& value() const override { return line_; }
-  sentencepiece::util::Status status() const override { return {}; }
-
-private:
-  std::string_view rest_;
-  std::string line_;
-  bool done_ = false;
-};
+  }();
+  return loaded;
+}
 
 } // namespace
 
 std::unique_ptr<tokenizer> make_byte_tokenizer() { return std::make_unique<byte_tokenizer>(); }
 
 std::unique_ptr<tokenizer> load_spm(const std::filesystem::path& model_file) {
-  return std::make_unique<spm_tokenizer>(model_file);
+  std::string error;
+  std::unique_ptr<tokenizer> result{module().load(model_file.string(), error)};
+  if (!result)
+    throw std::runtime_error(error);
+  return result;
 }
 
 void train_spm(std::string_view text, std::uint32_t vocab_size,
                const std::filesystem::path& model_file) {
-  const std::unordered_map<std::string, std::string> settings = {
-      {"model_type", "bpe"},
-      {"vocab_size", std::to_string(vocab_size)},
-      {"model_prefix", (model_file.parent_path() / model_file.stem()).string()},
-      {"byte_fallback", "true"},
-      {"character_coverage", "0.9995"},
-      {"normalization_rule_name", "identity"},
-      {"remove_extra_whitespaces", "false"},
-      {"add_dummy_prefix", "false"},
-      {"split_digits", "true"},
-      {"shuffle_input_sentence", "false"},
-      {"num_threads", "1"},
-      {"minloglevel", "3"},
-  };
-  line_iterator lines{text};
-  const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &lines);
-  if (!status.ok())
-    throw std::runtime_error("a SentencePiece model of " + std::to_string(vocab_size)
-                             + " pieces could not be trained (" + std::string{status.message()}
-                             + "); try another --vocab-size or more text");
-  std::error_code ignored; // A list for people to read; not part of the data.
-  std::filesystem::remove(model_file.parent_path() / (model_file.stem().string() + ".vocab"),
-                          ignored);
+  std::string error;
+  if (!module().train(text, vocab_size, model_file, error))
+    throw std::runtime_error(error);
 }
 
 } // namespace skippipe::model

@@ -1,0 +1,74 @@
+#include "runtime/cli.hpp"
+
+#include "runtime/config/problems.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <vector>
+
+namespace skippipe::runtime {
+
+namespace {
+
+/// Names that could have stood where `word` stands.
+std::string suggestion(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty())
+    at = at->get_subcommands().front();
+  if (word.starts_with("-")) {
+    for (const auto* option : at->get_options())
+      for (const auto& name : option->get_lnames())
+        names.push_back("--" + name);
+  } else {
+    for (const auto* sub : at->get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(sub->get_name());
+  }
+  const auto near = nearest_name(word, names);
+  return near.empty() ? "" : ", did you mean '" + near + "'?";
+}
+
+} // namespace
+
+void print_json(const nlohmann::json& object) {
+  std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n'
+            << std::flush;
+}
+
+int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_context&)>& add) {
+  CLI::App app{"Trains language models through skipped and reordered pipelines."};
+  app.name("skippipe");
+  app.set_version_flag("--version", "skippipe " SKIPPIPE_VERSION);
+  app.require_subcommand(1);
+  command_context context;
+  add(app, context);
+  try {
+    app.parse(argc, argv);
+    return context.run ? context.run() : 0;
+  } catch (const CLI::ExtrasError&) {
+    const auto words = app.remaining(true);
+    const auto word = words.empty() ? std::string{} : words.front();
+    std::cerr << "skippipe: unknown word '" << word << "'" << suggestion(app, word)
+              << " (--help lists what there is)\n";
+    return exit_usage;
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0)
+      return app.exit(error); // --help, --version
+    std::string word = argc > 1 ? argv[1] : "";
+    const bool unknown = app.get_subcommands().empty() && !word.empty();
+    std::cerr << "skippipe: "
+              << (unknown ? "unknown command '" + word + "'" + suggestion(app, word)
+                          : std::string{error.what()})
+              << " (--help lists what there is)\n";
+    return exit_usage;
+  } catch (const command_error& error) {
+    std::cerr << "skippipe: " << error.what() << '\n';
+    return error.code();
+  } catch (const std::exception& error) {
+    std::cerr << "skippipe: " << error.what() << '\n';
+    return 1;
+  }
+}
+
+} // namespace skippipe::runtime

@@ -1,0 +1,43 @@
+// What every subcommand shares: where words go, how errors end.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+namespace skippipe::runtime {
+
+/// A user's error: one line (or one per problem), and the exit code.
+class command_error : public std::runtime_error {
+public:
+  explicit command_error(const std::string& line, int code = 1)
+      : std::runtime_error(line), code_(code) {}
+  int code() const { return code_; }
+
+private:
+  int code_;
+};
+
+inline constexpr int exit_usage = 2, exit_infeasible = 3;
+
+/// A subcommand sets `run`; it is called once the whole line has been understood, and returns the
+/// exit code.
+struct command_context {
+  std::function<int()> run;
+};
+
+/// One JSON object per line on stdout, flushed.
+void print_json(const nlohmann::json& object);
+
+/// Parses and runs; every error ends in one line "skippipe: ..." on stderr and its exit code.
+int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_context&)>& add);
+
+// One file each in runtime/commands/.
+void add_config(CLI::App& app, command_context& context);
+void add_train(CLI::App& app, command_context& context); ///< In skippipe-engine.
+
+} // namespace skippipe::runtime

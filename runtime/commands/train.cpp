@@ -1,0 +1,58 @@
+// skippipe train: runs a job in this process.
+#include "runtime/cli.hpp"
+#include "runtime/config/job_config.hpp"
+#include "runtime/train/training_run.hpp"
+
+#include <memory>
+
+namespace skippipe::runtime {
+
+namespace {
+
+struct train_words {
+  std::string file, run_dir, resume;
+  std::vector<std::string> overrides;
+  iteration_no iterations = 0;
+  std::uint64_t seed = 0;
+  bool json = false;
+};
+
+} // namespace
+
+void add_train(CLI::App& app, command_context& context) {
+  auto* train = app.add_subcommand("train", "Train a model as a job file says");
+  auto words = std::make_shared<train_words>();
+  train->add_option("JOB", words->file, "The job's TOML file")->required();
+  train->add_option("--run-dir", words->run_dir, "Folder of this run (default runs/NAME-N)");
+  train->add_option("--resume", words->resume, "Go on from a run folder or a checkpoint");
+  auto* iterations = train->add_option("--iterations", words->iterations,
+                                       "Stop after this iteration (the total)");
+  auto* seed = train->add_option("--seed", words->seed, "Overrides train.seed");
+  train->add_option("--set", words->overrides, "Overrides a key: --set train.lr=1e-3")
+      ->allow_extra_args(false);
+  train->add_flag("--json", words->json, "One JSON object per line on stdout");
+  train->callback([&context, words, iterations, seed] {
+    context.run = [words, iterations, seed] {
+      auto overrides = words->overrides;
+      if (seed->count() > 0)
+        overrides.push_back("train.seed=" + std::to_string(words->seed));
+      problem_list problems;
+      auto job = load_job(words->file, overrides, problems);
+      if (!job)
+        throw command_error(problems.text());
+      training_request request;
+      request.job = std::move(*job);
+      request.run_dir = words->run_dir;
+      request.resume = words->resume;
+      request.json = words->json;
+      if (iterations->count() > 0) {
+        if (words->iterations == 0)
+          throw command_error("--iterations: expected at least 1, got 0", exit_usage);
+        request.last = words->iterations;
+      }
+      return run_training(request);
+    };
+  });
+}
+
+} // namespace skippipe::runtime

@@ -1,0 +1,49 @@
+#include "runtime/config/problems.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+
+namespace skippipe::runtime {
+
+std::string problem_list::text() const {
+  auto sorted = problems_;
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
+  });
+  std::string result;
+  for (const auto& p : sorted) {
+    if (!result.empty())
+      result += '\n';
+    result += p.file;
+    if (p.line > 0)
+      result += ":" + std::to_string(p.line) + ":" + std::to_string(p.column);
+    result += ": " + p.text;
+  }
+  return result;
+}
+
+std::string nearest_name(std::string_view word, const std::vector<std::string>& names) {
+  std::string best;
+  std::size_t best_distance = word.size() / 2 + 1; // Further away is no likely slip.
+  for (const auto& name : names) {
+    // Levenshtein distance, one row at a time.
+    std::vector<std::size_t> row(name.size() + 1);
+    std::iota(row.begin(), row.end(), 0);
+    for (std::size_t i = 0; i < word.size(); ++i) {
+      auto diagonal = row[0]++;
+      for (std::size_t j = 0; j < name.size(); ++j) {
+        const auto substituted = diagonal + (word[i] == name[j] ? 0 : 1);
+        diagonal = row[j + 1];
+        row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substituted});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = name;
+    }
+  }
+  return best;
+}
+
+} // namespace skippipe::runtime

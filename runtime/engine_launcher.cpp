@@ -1,0 +1,38 @@
+#include "runtime/engine_launcher.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <string_view>
+
+namespace skippipe::runtime {
+
+bool needs_engine(const char* command) {
+  constexpr std::array<std::string_view, 4> engine = {"train", "node", "eval", "generate"};
+  for (auto name : engine)
+    if (name == command)
+      return true;
+  return false;
+}
+
+int exec_engine(char** argv) {
+  for (const char* name : {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"})
+    ::setenv(name, "1", 0);
+  // UCX would otherwise print stack traces from signal handlers of its own.
+  ::setenv("UCX_HANDLE_ERRORS", "none", 0);
+  ::setenv("UCX_ERROR_SIGNALS", "", 0);
+  std::error_code problem;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", problem);
+  const auto engine = self.parent_path() / "skippipe-engine";
+  ::execv(engine.c_str(), argv);
+  std::cerr << "skippipe: " << engine.string() << " cannot be started: " << std::strerror(errno)
+            << "; build it with ./tools/build\n";
+  return 1;
+}
+
+} // namespace skippipe::runtime

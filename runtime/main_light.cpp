@@ -1,0 +1,14 @@
+// skippipe: all commands that do without LibTorch; the others are handed to skippipe-engine.
+#include "runtime/cli.hpp"
+#include "runtime/engine_launcher.hpp"
+
+int main(int argc, char** argv) {
+  using namespace skippipe::runtime;
+  if (argc > 1 && needs_engine(argv[1]))
+    return exec_engine(argv);
+  return run_cli(argc, argv, [](CLI::App& app, command_context& context) {
+    add_config(app, context);
+    // Listed for --help; never run here.
+    app.add_subcommand("train", "Train a model as a job file says");
+  });
+}

@@ -1,0 +1,195 @@
+#include "runtime/train/checkpointing.hpp"
+
+#include <ATen/ATen.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+namespace skippipe::runtime {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// The checkpoint to go on from, and its run folder.
+std::pair<fs::path, fs::path> find_source(const fs::path& resume, reporter& report) {
+  if (!fs::is_directory(resume))
+    throw std::runtime_error(resume.string() + ": no such run folder or checkpoint; check --resume");
+  const auto found = fs::canonical(model::newest_verified(resume));
+  const auto run = found.parent_path().parent_path();
+  for (const auto& entry : model::list_checkpoints(found.parent_path()))
+    if (fs::canonical(entry.path) > found)
+      report.note("skippipe: passed over " + entry.path.string()
+                  + " (skippipe checkpoint verify says why)");
+  return {found, run};
+}
+
+/// What must be equal so that the run goes on as the same run; and what only changes its course.
+void check_fits(const model::checkpoint_manifest& m, const job_config& job, std::uint64_t data,
+                const fs::path& source, reporter& report) {
+  auto wanted = job.model, held = m.model;
+  wanted.preset = held.preset;
+  wanted.recompute = held.recompute;
+  if (wanted.compute != model::dtype::float64 && held.compute != model::dtype::float64)
+    wanted.compute = held.compute; // The master weights are float32 in both.
+  if (!(wanted == held))
+    throw std::runtime_error(source.string()
+                             + ": is of another model than the job's [model]; make them equal");
+  const auto note = [&](const std::string& what) { report.note("note: " + what); };
+  if (m.data != data)
+    note("the data is not what the checkpoint was trained on");
+  if (m.seed != job.seed)
+    note("train.seed differs from the checkpoint's: data order and routes change");
+  if (m.microbatches != job.microbatches() || m.microbatch_size != job.pipeline.microbatch_size)
+    note("the microbatches of an iteration differ from the checkpoint's: the data order changes");
+  const bool same_stages = m.stages == job.pipeline.stages;
+  const bool both_full =
+      m.path_length == m.stages && job.pipeline.path_length == job.pipeline.stages;
+  if (!both_full && (!same_stages || m.path_length != job.pipeline.path_length))
+    note("the stages or the path length differ from the checkpoint's: routes change");
+}
+
+const char* dtype_of(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? "F64" : "F32"; }
+
+} // namespace
+
+checkpointing::checkpointing(const job_config& job, const model::dataset& data,
+                             const fs::path& resume, reporter& report)
+    : job_(job), data_checksum_(data.checksum()), tokenizer_(data.load_tokenizer()->kind()) {
+  if (resume.empty())
+    return;
+  std::tie(source_, run_dir_) = find_source(resume, report);
+  const auto manifest = model::checkpoint_reader{source_}.manifest();
+  check_fits(manifest, job, data_checksum_, source_, report);
+  committed_ = manifest.iteration;
+  newest_ = source_;
+}
+
+checkpointing::~checkpointing() {
+  if (journal_ >= 0)
+    ::close(journal_);
+}
+
+void checkpointing::open(const fs::path& run_dir) {
+  run_dir_ = run_dir;
+  root_ = run_dir / "checkpoints";
+  std::error_code problem;
+  fs::create_directories(root_, problem);
+  const auto file = run_dir / "journal";
+  if (!problem)
+    journal_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (!problem)
+    model::clean_checkpoints(root_);
+  if (problem || journal_ < 0)
+    throw std::runtime_error(run_dir.string() + ": cannot be written: "
+                             + (problem ? problem.message() : std::strerror(errno))
+                             + "; choose another folder with --run-dir");
+}
+
+void checkpointing::write(const actors::stage_snapshot& taken) {
+  model::checkpoint_writer* writer = nullptr;
+  {
+    std::lock_guard guard{mutex_};
+    if (writing_ != taken.iteration || !writer_) {
+      writer_ = std::make_unique<model::checkpoint_writer>(root_, taken.iteration);
+      writing_ = taken.iteration;
+    }
+    writer = writer_.get();
+  }
+  std::vector<model::named_tensor> parameters, moments;
+  const auto add = [](std::vector<model::named_tensor>& to, const std::string& name,
+                      const model::parameter_info& info, const at::Tensor& flat) {
+    const auto part = flat.narrow(0, info.offset, info.size);
+    to.push_back({name, dtype_of(flat), info.shape,
+                  {static_cast<const std::byte*>(part.data_ptr()),
+                   static_cast<std::size_t>(info.size) * part.element_size()}});
+  };
+  for (const auto& info : taken.parameters) {
+    add(parameters, info.name, info, taken.values);
+    add(moments, info.name + model::exp_avg_suffix, info, taken.exp_avg);
+    add(moments, info.name + model::exp_avg_sq_suffix, info, taken.exp_avg_sq);
+  }
+  try {
+    writer->write_stage(taken.stage, parameters, moments);
+  } catch (const std::exception& problem) {
+    std::lock_guard guard{mutex_};
+    problem_ = problem.what();
+    throw;
+  }
+}
+
+void checkpointing::publish(std::uint64_t) {
+  model::checkpoint_manifest manifest;
+  manifest.job = job_.name;
+  manifest.model = job_.model;
+  manifest.optimizer = job_.optimizer;
+  for (const auto& range :
+       model::partition(job_.model.layers, job_.pipeline.stages, job_.pipeline.layers_per_stage))
+    manifest.layers_per_stage.push_back(range.layer_count);
+  manifest.stages = job_.pipeline.stages;
+  manifest.path_length = job_.pipeline.path_length;
+  manifest.microbatches = job_.microbatches();
+  manifest.microbatch_size = job_.pipeline.microbatch_size;
+  manifest.deterministic = job_.pipeline.deterministic;
+  manifest.seed = job_.seed;
+  manifest.data = data_checksum_;
+  manifest.tokenizer = tokenizer_;
+  std::lock_guard guard{mutex_};
+  const auto writer = std::move(writer_);
+  try {
+    newest_ = writer->finish(std::move(manifest));
+    problem_.clear();
+  } catch (const std::exception& problem) {
+    problem_ = problem.what();
+    throw;
+  }
+  model::retain_checkpoints(root_, job_.checkpoint_keep);
+}
+
+void checkpointing::journal(const actors::commit& entry) {
+  char text[200];
+  const int size = std::snprintf(
+      text, sizeof text,
+      "{\"term\":%llu,\"iteration\":%llu,\"attempt\":%u,\"clip_factor\":%.17g,\"skip\":%s}\n",
+      static_cast<unsigned long long>(entry.term), static_cast<unsigned long long>(entry.iteration),
+      entry.attempt, static_cast<double>(entry.clip_factor), entry.skip ? "true" : "false");
+  if (::write(journal_, text, static_cast<std::size_t>(size)) != size || ::fdatasync(journal_) != 0)
+    throw std::runtime_error((run_dir_ / "journal").string() + ": cannot be written: "
+                             + std::strerror(errno)
+                             + "; make room, then go on with --resume " + run_dir_.string());
+}
+
+void checkpointing::restore_from(const fs::path& dir, model::shard& shard) {
+  const model::checkpoint_reader reader{dir};
+  const auto fill = [&](at::Tensor flat, const std::string& suffix) {
+    for (const auto& info : shard.parameters()) {
+      const auto& tensor = reader.tensor(info.name + suffix);
+      if (tensor.dtype != dtype_of(flat) || tensor.shape != info.shape)
+        throw std::runtime_error(dir.string() + ": " + tensor.name
+                                 + " has another type or shape than the job's model");
+      flat.narrow(0, info.offset, info.size)
+          .copy_(at::from_blob(const_cast<std::byte*>(tensor.bytes.data()), {info.size},
+                               at::TensorOptions{}.dtype(flat.scalar_type())));
+    }
+  };
+  fill(shard.values(), "");
+  fill(shard.exp_avg(), model::exp_avg_suffix);
+  fill(shard.exp_avg_sq(), model::exp_avg_sq_suffix);
+  shard.values_changed();
+}
+
+std::filesystem::path checkpointing::newest() const {
+  std::lock_guard guard{mutex_};
+  return newest_;
+}
+
+std::string checkpointing::problem() const {
+  std::lock_guard guard{mutex_};
+  return problem_;
+}
+
+} // namespace skippipe::runtime

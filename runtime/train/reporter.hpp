@@ -1,0 +1,54 @@
+// Tells the person or the program in front of a training run what happens.
+#pragma once
+
+#include "actors/job_scheduler.hpp"
+#include "model/prepare.hpp"
+#include "runtime/config/job_config.hpp"
+#include "runtime/progress.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <mutex>
+#include <string>
+
+namespace skippipe::runtime {
+
+/// With json stdout carries only events, one object per line; else a bar on a terminal, plain lines
+/// otherwise. Called from several threads.
+class reporter {
+public:
+  reporter(bool json, iteration_no last);
+
+  void preparing(const std::string& what, double done);
+  void prepared(const std::filesystem::path& dir, const model::prepare_result& result);
+  void started(const std::filesystem::path& run_dir, const job_config& job,
+               const scheduler::plan& plan, iteration_no committed);
+  void iteration(const actors::iteration_report& report);
+  void evaluation(const actors::evaluation_report& report);
+  void checkpoint(iteration_no iteration, const std::string& problem);
+  void stopping();
+  bool stopped() const;
+  void end_of_bar();
+  void sample(const std::string& prompt, const std::string& text);
+  void done(const std::filesystem::path& checkpoint);
+  void note(const std::string& line); ///< To stderr, not disturbing the bar.
+
+private:
+  void say(const std::string& line); ///< A lasting line on stdout (stderr with json).
+  void erase_bar();
+  void draw_bar();
+
+  mutable std::mutex mutex_;
+  bool json_;
+  bool terminal_;
+  bool bar_shown_ = false;
+  bool stopping_ = false;
+  std::string preparing_;
+  progress_view view_;
+  iteration_no last_;
+  iteration_no done_ = 0;
+  std::chrono::steady_clock::time_point last_line_;
+  double first_val_ = 0, best_val_ = 0;
+};
+
+} // namespace skippipe::runtime
