@@ -1,9 +1,9 @@
 #include "model/prepare.hpp"
 
+#include "model/dataset.hpp"
 #include "model/file_io.hpp"
 #include "model/hash.hpp"
 #include "model/token_file.hpp"
-#include "model/tokenizer.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int data_version = 1;
+constexpr const char* data_json = "data.json";
 
 std::vector<fs::path> files_under(const std::vector<fs::path>& inputs) {
   std::vector<fs::path> result;
@@ -60,16 +61,38 @@ std::vector<document> load(const std::vector<fs::path>& files, std::uint64_t& co
     result.push_back(std::move(next));
   }
   if (result.size() == 1) { // Its last twentieth, then.
-    auto& text = result[0].text;
-    const auto cut = text.size() - text.size() / 20;
-    result.push_back({text.substr(cut), true});
-    text.resize(cut);
+    const auto cut = result[0].text.size() - result[0].text.size() / 20;
+    document tail{result[0].text.substr(cut), true};
+    result[0].text.resize(cut);
+    result.push_back(std::move(tail));
   } else if (std::none_of(result.begin(), result.end(), [](auto& d) { return d.held_out; })) {
     result[static_cast<std::size_t>(std::min_element(hashes.begin(), hashes.end())
                                     - hashes.begin())]
         .held_out = true;
   }
   return result;
+}
+
+/// Without a trailing slash, which would put the folder made aside inside the final one.
+fs::path folder_of(const fs::path& out) {
+  const auto plain = fs::absolute(out).lexically_normal();
+  return plain.has_filename() ? plain : plain.parent_path();
+}
+
+/// Takes what an earlier run prepared; false where it is damaged and has to be made anew.
+bool reuse(const fs::path& out, prepare_result& result) {
+  try {
+    const dataset data{out, 1};
+    data.load_tokenizer();
+    const token_file held{out / "val.bin"};
+    result.train_tokens = data.tokens();
+    result.validation_tokens = held.size();
+    result.vocab = data.vocab();
+    result.reused = true;
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
 }
 
 } // namespace
@@ -80,8 +103,7 @@ prepare_result prepare_data(const prepare_options& options) {
       options.progress(what, done);
   };
   if (options.tokenizer != "byte" && options.tokenizer != "spm")
-    throw std::runtime_error("unknown tokenizer '" + options.tokenizer
-                             + "'; choose byte or spm");
+    throw std::runtime_error("unknown tokenizer '" + options.tokenizer + "'; choose byte or spm");
   prepare_result result;
   report("reading text", 0);
   std::uint64_t content = data_version;
@@ -95,22 +117,20 @@ prepare_result prepare_data(const prepare_options& options) {
                            {"vocab_size", options.tokenizer == "spm" ? options.vocab_size : 257},
                            {"content", content}};
 
-  const auto manifest = options.out / "data.json";
-  if (fs::exists(manifest)) {
-    const auto old = nlohmann::json::parse(read_text(manifest), nullptr, false);
-    if (old.is_object() && old.value("inputs", nlohmann::json{}) == wanted) {
-      const token_file train{options.out / "train.bin"}, held{options.out / "val.bin"};
-      result.train_tokens = train.size();
-      result.validation_tokens = held.size();
-      result.vocab = train.vocab();
-      result.reused = true;
+  const auto out = folder_of(options.out);
+  const bool made_before = fs::exists(out / data_json);
+  if (made_before) {
+    const auto old = nlohmann::json::parse(read_text(out / data_json), nullptr, false);
+    if (!old.is_object() || old.value("inputs", nlohmann::json{}) != wanted)
+      throw std::runtime_error(out.string()
+                               + ": holds other data already; choose another --out or remove it");
+    if (reuse(out, result))
       return result;
-    }
-    throw std::runtime_error(options.out.string()
-                             + ": holds other data already; choose another --out or remove it");
+  } else if (fs::exists(out) && !(fs::is_directory(out) && fs::is_empty(out))) {
+    throw std::runtime_error(out.string() + ": holds something else already; choose another --out");
   }
 
-  auto aside = options.out;
+  auto aside = out;
   aside += ".tmp";
   fs::remove_all(aside);
   std::error_code problem;
@@ -152,12 +172,14 @@ prepare_result prepare_data(const prepare_options& options) {
                                       {"train_tokens", result.train_tokens},
                                       {"validation_tokens", result.validation_tokens},
                                       {"vocab", result.vocab}};
-    write_whole(aside / "data.json", [&](output_file& file) {
+    write_whole(aside / data_json, [&](output_file& file) {
       const auto text = described.dump(1) + "\n";
       file.write(std::as_bytes(std::span{text}));
     });
-    fs::rename(aside, options.out);
-    sync_directory(options.out.parent_path());
+    if (made_before) // Damaged, or reuse() would have taken it.
+      fs::remove_all(out);
+    fs::rename(aside, out);
+    sync_directory(out.parent_path());
   } catch (...) {
     fs::remove_all(aside, problem);
     throw;
