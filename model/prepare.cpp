@@ -110,6 +110,9 @@ prepare_result prepare_data(const prepare_options& options) {
   auto documents = load(files_under(options.inputs), content);
   for (const auto& d : documents)
     result.bytes += d.text.size();
+  if (result.bytes == 0)
+    throw std::runtime_error(options.inputs.front().string()
+                             + ": no text in it; name files with text in --input");
   result.documents = documents.size();
   nlohmann::json wanted = {{"format", "skippipe-data"},
                            {"version", data_version},
