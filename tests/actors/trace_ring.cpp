@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <set>
 #include <thread>
 
@@ -107,21 +106,6 @@ TEST_CASE("threads record while another drains: nothing torn, nothing uncounted"
   }
   CHECK(all_whole);
   CHECK(in_order);
-}
-
-TEST_CASE("recording costs well under a microsecond", "[trace][ring]") {
-  trace_ring ring;
-  constexpr int count = 200'000;
-  auto best = std::chrono::nanoseconds::max();
-  for (int round = 0; round < 5; ++round) {
-    const auto begin = std::chrono::steady_clock::now();
-    for (int i = 0; i < count; ++i)
-      ring.record(numbered(0, static_cast<std::uint64_t>(i)));
-    best = std::min(best, std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin));
-  }
-  const double each_ns = static_cast<double>(best.count()) / count;
-  INFO("ns per event: " << each_ns);
-  CHECK(each_ns < 1000); // the figure itself is the bench's; sanitizers slow this down
 }
 
 TEST_CASE("transfer ids differ by sender, incarnation and counter", "[trace]") {
