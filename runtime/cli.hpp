@@ -38,6 +38,7 @@ int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_c
 
 // One file each in runtime/commands/.
 void add_config(CLI::App& app, command_context& context);
+void add_trace(CLI::App& app, command_context& context);
 void add_train(CLI::App& app, command_context& context); ///< In skippipe-engine.
 
 } // namespace skippipe::runtime

@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
     return exec_engine(argv);
   return run_cli(argc, argv, [](CLI::App& app, command_context& context) {
     add_config(app, context);
+    add_trace(app, context);
     // Listed for --help; never run here.
     app.add_subcommand("train", "Train a model as a job file says");
   });
