@@ -13,6 +13,8 @@ class world {
 public:
   virtual ~world() = default;
   virtual std::unique_ptr<endpoint> make(peer_id self, const limits& bounds = {}) = 0;
+  /// Starts a process that echoes (peer_main.cpp); only of backends that cross processes.
+  virtual std::vector<std::string> peer_command(peer_id) { return {}; }
 };
 
 /// Defined once per test program.

@@ -10,9 +10,7 @@ namespace {
 class tls_world final : public world {
 public:
   std::unique_ptr<endpoint> make(peer_id self, const limits& bounds) override {
-    static const test_ca ca;
-    const std::string name = "node-" + std::to_string(self);
-    const key_files files = ca.issue(name);
+    const key_files files = issue(self);
     tls_options options;
     options.self = self;
     options.bounds = bounds;
@@ -24,6 +22,21 @@ public:
       return holder == "node-" + std::to_string(peer);
     };
     return make_tls_endpoint(options);
+  }
+  std::vector<std::string> peer_command(peer_id self) override {
+    const key_files files = issue(self);
+    return {SKIPPIPE_BINARY_DIR "/transport_peer",
+            "tls",
+            std::to_string(self),
+            files.ca,
+            files.certificate,
+            files.key};
+  }
+
+private:
+  static key_files issue(peer_id self) {
+    static const test_ca ca;
+    return ca.issue("node-" + std::to_string(self));
   }
 };
 

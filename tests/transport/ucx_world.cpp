@@ -15,6 +15,9 @@ public:
     options.checksum = true;
     return make_ucx_endpoint(options);
   }
+  std::vector<std::string> peer_command(peer_id self) override {
+    return {SKIPPIPE_BINARY_DIR "/transport_peer", "ucx", std::to_string(self)};
+  }
 };
 
 } // namespace

@@ -22,9 +22,9 @@ ucs_log_func_rc_t drop_log(const char*, unsigned, const char*, ucs_log_level_t l
 void tame_process() {
   static std::once_flag once;
   std::call_once(once, [] {
+    ucs_log_push_handler(&drop_log);
     for (const int signal : {SIGILL, SIGSEGV, SIGBUS, SIGFPE})
       ucs_debug_disable_signal(signal);
-    ucs_log_push_handler(&drop_log);
   });
 }
 
@@ -43,10 +43,11 @@ std::error_code open_runtime(const ucx_options& options, runtime& out) {
   if (ucp_config_read(nullptr, nullptr, &raw_config) != UCS_OK)
     return errc::setup_failed;
   const unique_config config(raw_config);
-  // A connect to a silent address must not stop the progress thread: TCP_CONN_NB.
+  // A connect to a silent address must not stop the progress thread: CONN_NB. Settings of tcp itself
+  // are looked up without their TCP_ (unlike the environment's names).
   if (!set(config, "TLS", options.transports) || !set(config, "NET_DEVICES", options.devices)
-      || !set(config, "TCP_CONN_NB", "y")
-      || (!options.port_range.empty() && !set(config, "TCP_PORT_RANGE", options.port_range)))
+      || !set(config, "CONN_NB", "y")
+      || (!options.port_range.empty() && !set(config, "PORT_RANGE", options.port_range)))
     return errc::setup_failed;
 
   ucp_params_t context_params{};
