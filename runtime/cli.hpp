@@ -37,8 +37,10 @@ void print_json(const nlohmann::json& object);
 int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_context&)>& add);
 
 // One file each in runtime/commands/.
+void add_checkpoint(CLI::App& app, command_context& context);
 void add_config(CLI::App& app, command_context& context);
 void add_trace(CLI::App& app, command_context& context);
+void add_data(CLI::App& app, command_context& context);
 void add_train(CLI::App& app, command_context& context); ///< In skippipe-engine.
 
 } // namespace skippipe::runtime
