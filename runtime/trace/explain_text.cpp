@@ -58,11 +58,20 @@ std::string explain_text(const run_trace& run, const explanation& x) {
   }
   out += nodes.text(right) + "\nthe critical path\n";
   text_table path({"from s", "to s", "what", "node", "stage", ""});
-  for (const auto& s : x.path)
+  std::size_t brief = 0;
+  for (const auto& s : x.path) {
+    const bool waits = s.what == critical_step::type::wait || s.what == critical_step::type::link;
+    if (waits && static_cast<double>(s.end_ns - s.begin_ns) < 1e9 * x.makespan_s / 2000) {
+      ++brief; // A row each would bury what matters.
+      continue;
+    }
     path.add({fixed(seconds_at(x, s.begin_ns), 4), fixed(seconds_at(x, s.end_ns), 4),
               std::string(to_string(s.what)), run.name(s.node),
               s.stage == trace::no_stage ? "" : std::to_string(s.stage), what_text(run, s)});
+  }
   out += path.text({0, 1, 4});
+  if (brief > 0)
+    out += "(" + std::to_string(brief) + " waits under 0.05 % of the time are left out)\n";
   for (const auto& line : x.advice)
     out += "\n- " + line;
   return out + (x.advice.empty() ? "" : "\n");
