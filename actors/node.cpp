@@ -79,7 +79,7 @@ void node_state::adopt(shard_built& built) {
   std::shared_ptr<shard_worker> shard = std::move(built.shard);
   const auto stage_no = built.order.stage;
   reducer_handle = self->spawn<caf::monitored>(
-      reducer, reducer_options{options.env, shard, stage_no, built.gradient_size,
+      reducer, reducer_options{options.env, shard, stage_no, built.order.committed, built.gradient_size,
                                options.reduction_bucket});
   if (stage_no == 0)
     origin_handle = self->spawn<caf::monitored>(origin, origin_options{options.env});

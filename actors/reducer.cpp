@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
+#include <utility>
 
 namespace skippipe::actors {
 
@@ -21,6 +23,12 @@ std::vector<std::pair<std::int64_t, std::int64_t>> reducer_state::pieces_of(std:
 bool reducer_state::is_piece(std::size_t part, std::int64_t offset, std::int64_t count) const {
   const auto pieces = pieces_of(part);
   return std::find(pieces.begin(), pieces.end(), std::make_pair(offset, count)) != pieces.end();
+}
+
+void reducer_state::start(reducer_actor::pointer pointer, reducer_options given) {
+  self = pointer;
+  options = std::move(given);
+  current_ = {options.committed, std::numeric_limits<attempt_no>::max()};
 }
 
 void reducer_state::begin(const reduce_begin& order) {
@@ -202,8 +210,7 @@ void reducer_state::reset(const reduce_reset& order) {
 
 reducer_actor::behavior_type reducer(reducer_actor::stateful_pointer<reducer_state> self,
                                      reducer_options options) {
-  self->state.self = self;
-  self->state.options = std::move(options);
+  self->state.start(self, std::move(options));
   return {
       [self](const stage_actor& stage) { self->state.stage = stage; },
       [self](const reduce_begin& order) { self->state.begin(order); },

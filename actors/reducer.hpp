@@ -18,6 +18,7 @@ struct reducer_options {
   std::shared_ptr<environment> env;
   std::shared_ptr<shard_worker> shard;
   stage_id stage = 0;
+  iteration_no committed = 0; ///< The commit the shard's parameters are of.
   std::int64_t gradient_size = 0;       ///< Elements.
   std::int64_t bucket = std::int64_t{1} << 20; ///< Elements per message.
 };
@@ -29,14 +30,13 @@ struct reducer_options {
 struct reducer_state {
   static inline constexpr const char* name = "reducer";
 
+  void start(reducer_actor::pointer self, reducer_options options);
   void begin(const reduce_begin& order);
   void accept(inbound& message);
   void step_done(reduce_step_done& result);
   void norms_known(const reduce_done& result);
   void reset(const reduce_reset& order);
 
-  reducer_actor::pointer self = nullptr;
-  reducer_options options;
   stage_actor stage;
 
 private:
@@ -52,6 +52,8 @@ private:
   void submit_norms();
   void drop(const gradient_chunk& chunk, node_id from, trace::reason why);
 
+  reducer_actor::pointer self = nullptr;
+  reducer_options options;
   key current_{0, 0}; ///< The running reduction, or the last one.
   bool running_ = false;
   std::vector<node_id> replicas_;

@@ -110,6 +110,25 @@ TEST_CASE("a seed replays exactly", "[actors][simulation][R11]") {
   }
 }
 
+TEST_CASE("a job goes on from any commit", "[actors][simulation][R7]") {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    INFO("seed " << seed);
+    scheduler::plan plan;
+    scheduler::instance problem;
+    auto options = job_from(seed, plan, problem);
+    options.job.committed = 7;
+    options.job.last = 10;
+    const auto result = sim_cluster{options}.run();
+    REQUIRE(result.finished);
+    oracle expected{seed, problem.stages};
+    for (iteration_no t = 8; t <= 10; ++t)
+      expected.run(plan, t, options.job.clip);
+    for (stage_id stage = 0; stage < problem.stages; ++stage)
+      for (auto node : problem.arrangement[stage])
+        REQUIRE(result.hashes[node] == expected.shards[stage].hash());
+  }
+}
+
 TEST_CASE("a lost activation is a standstill, never a wrong sum", "[actors][simulation][R5]") {
   scheduler::plan plan;
   scheduler::instance problem;
