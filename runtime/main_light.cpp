@@ -11,6 +11,8 @@ int main(int argc, char** argv) {
     add_config(app, context);
     add_data(app, context);
     add_trace(app, context);
+    add_plan(app, context);
+    add_simulate(app, context);
     // Listed for --help; never run here.
     app.add_subcommand("train", "Train a model as a job file says");
   });

@@ -70,11 +70,16 @@ plan_result make_plan(const instance& problem, const planner_options& options) {
   switch (options.kind) {
     case strategy::full:
       return plan_full(problem, options);
-    case strategy::skippipe:
-      return plan_skippipe(problem, options);
-    default:
+    case strategy::random:
       return plan_random(problem, options);
+    case strategy::no_collision:
+      return plan_no_collision(problem, options);
+    case strategy::cbs:
+      return plan_cbs(problem, options);
+    case strategy::skippipe:
+      break;
   }
+  return plan_skippipe(problem, options);
 }
 
 } // namespace skippipe::scheduler

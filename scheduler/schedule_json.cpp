@@ -68,7 +68,7 @@ void read_order(json_reader& r, const value& v, plan& p) {
 void read_root(json_reader& r, const value& root, const instance& problem, plan& p) {
   if (!r.object(root, "schedule",
                 {"format", "instance", "strategy", "arrangement", "paths", "order", "makespan_s",
-                 "version"}))
+                 "version", "node_names"}))
     return;
   if (const value* v = r.need(root, "format"); v && r.string(*v, "format") != "skippipe-schedule/1")
     r.problem(*v, "format: expected \"skippipe-schedule/1\"");
@@ -129,6 +129,39 @@ read_result<plan> load_schedule(const std::string& file, const instance& problem
   return parse_schedule(*text, file, problem);
 }
 
+read_result<plan> load_running(const std::string& file, std::vector<std::string>& names) {
+  std::string problem;
+  const auto text = read_file(file, problem);
+  if (!text)
+    return {std::nullopt, {problem}};
+  const auto document = json_document::parse(*text, problem);
+  if (!document)
+    return {std::nullopt, {file + ":" + problem}};
+  json_reader reader(*document, file);
+  const value& root = document->root();
+  instance shape;
+  const value* arrangement =
+      root.type == json_document::kind::object ? reader.need(root, "arrangement") : nullptr;
+  if (arrangement && reader.array(*arrangement, "arrangement")) {
+    shape.stages = arrangement->count;
+    std::size_t nodes = 0;
+    for (std::uint32_t s = 0; s < arrangement->count; ++s)
+      nodes += document->child(*arrangement, s).count;
+    shape.nodes.resize(nodes);
+  }
+  if (shape.nodes.empty()) {
+    reader.problem(root, "schedule: its arrangement names no node");
+    return {std::nullopt, reader.problems()};
+  }
+  if (const value* v = reader.find(root, "node_names");
+      v && reader.array(*v, "node_names", shape.nodes.size()))
+    for (std::uint32_t i = 0; i < v->count; ++i)
+      names.push_back(reader.string(document->child(*v, i), "node_names"));
+  if (!reader.problems().empty())
+    return {std::nullopt, reader.problems()};
+  return parse_schedule(*text, file, shape);
+}
+
 std::string write_schedule(const instance& problem, const plan& p) {
   std::string out = "{\"format\":\"skippipe-schedule/1\",\"instance\":" + json_quote(problem.name)
                     + ",\"strategy\":" + json_quote(p.strategy) + ",\n\"arrangement\":[";
@@ -138,6 +171,9 @@ std::string write_schedule(const instance& problem, const plan& p) {
       out += (i ? "," : "") + std::to_string(p.arrangement[s][i]);
     out += ']';
   }
+  out += "],\n\"node_names\":[";
+  for (std::size_t n = 0; n < problem.nodes.size(); ++n)
+    out += (n ? "," : "") + json_quote(problem.nodes[n].name);
   out += "],\n\"paths\":[";
   for (std::size_t i = 0; i < p.paths.size(); ++i) {
     out += (i ? ",\n" : "\n") + std::string("{\"microbatch\":")

@@ -463,6 +463,25 @@ bool search::same_paths() const {
   return true;
 }
 
+/// Whether a proposed move changes a path that must stay.
+bool search::moves_frozen() const {
+  if (frozen_.empty())
+    return false;
+  if (edit_.roles) {
+    for (microbatch_id m = 0; m < state_.microbatches(); ++m)
+      for (std::uint32_t h = 0; frozen_[m] && h <= state_.hops(); ++h)
+        if (const node_id n = state_.hop_at(m, h); n == edit_.swapped[0] || n == edit_.swapped[1])
+          return true;
+    return false;
+  }
+  for (std::uint32_t i = 0; i < edit_.count; ++i)
+    if (frozen_[edit_.touched[i]]
+        && !std::equal(edit_.hops[i].begin(), edit_.hops[i].end(),
+                       &state_.hop_node[edit_.touched[i] * (state_.hops() + 1)]))
+      return true;
+  return false;
+}
+
 bool search::propose(std::uint32_t kind) {
   edit_.count = 0;
   edit_.roles = false;
@@ -488,6 +507,7 @@ bool search::propose(std::uint32_t kind) {
 
 plan search::improve(const plan& from, const search_limits& limits) {
   state_.load(from);
+  frozen_ = limits.frozen;
   wanted_.assign(std::size_t{state_.microbatches()} * state_.width(), 0);
   is_moved_.assign(state_.microbatches(), 0);
   std::vector<node_id> best_hops = state_.hop_node;
@@ -510,7 +530,7 @@ plan search::improve(const plan& from, const search_limits& limits) {
   const double origins = double(state_.nodes_of[0].size());
   // Large problems get fewer steps per microbatch: they start cooler and cool from there.
   const bool large = problem_.nodes.size() > 40;
-  const double hot = (large ? 0.02 : 0.1) / origins * best.makespan;
+  const double hot = limits.heat * (large ? 0.02 : 0.1) / origins * best.makespan;
   const double cold = 0.0005 / origins * best.makespan;
   double temperature = hot;
   while (best.makespan > limits.lower_bound_s * (1 + 1e-9)) {
@@ -533,6 +553,10 @@ plan search::improve(const plan& from, const search_limits& limits) {
       x -= shares[kind++];
     if (!propose(kind))
       continue;
+    if (moves_frozen()) {
+      undo();
+      continue;
+    }
     for (std::uint32_t i = 0; i < edit_.count; ++i) {
       if (placed_)
         continue;

@@ -17,6 +17,8 @@ struct search_limits {
   std::chrono::steady_clock::time_point deadline;
   double seconds = 1;               ///< Until the deadline; what cooling follows.
   std::uint64_t max_iterations = 0; ///< When not 0, cooling follows iterations instead.
+  double heat = 1;                  ///< Of the start: less stays nearer to the plan it starts from.
+  std::vector<std::uint8_t> frozen; ///< Per microbatch, where not empty: keeps its path.
   double lower_bound_s = 0;         ///< Nothing below this exists: stop there.
 };
 
@@ -67,6 +69,7 @@ private:
   bool same_paths() const;
 
   void touch(microbatch_id m);
+  bool moves_frozen() const;
   void undo();
   void apply_roles(node_id a, node_id b);
   bool route_fits(microbatch_id m) const;
@@ -83,7 +86,8 @@ private:
   std::vector<std::uint8_t> is_moved_; ///< Per microbatch.
   std::uint64_t iterations_ = 0;
   std::size_t from_ = 0; ///< Place before which the candidate equals the sequence.
-  bool placed_ = false;  ///< The move has set wanted_ itself.
+  std::vector<std::uint8_t> frozen_;
+  bool placed_ = false; ///< The move has set wanted_ itself.
 };
 
 } // namespace skippipe::scheduler

@@ -120,7 +120,8 @@ double step_seconds(const instance& problem, const path& p, std::uint32_t step) 
 }
 
 simulation simulate(const instance& problem, const std::vector<path>& paths,
-                    const std::vector<std::vector<planned_task>>& order) {
+                    const std::vector<std::vector<planned_task>>& order,
+                    const simulate_rules& rules) {
   simulation result;
   std::vector<std::vector<task_ref>> lists =
       order_reader(problem, paths, result.violations).read(order);
@@ -138,7 +139,10 @@ simulation simulate(const instance& problem, const std::vector<path>& paths,
     result.end.emplace_back(step_count(p), -1.0);
   }
   std::vector<std::size_t> at(lists.size(), 0);
-  std::vector<double> free(lists.size(), 0.0);
+  std::vector<double> free(lists.size(), 0.0), interface_free(lists.size(), 0.0);
+  std::vector<std::vector<double>> arrivals;
+  for (const path& p : paths)
+    arrivals.emplace_back(step_count(p), -1.0);
   std::vector<node_id> wake;
   for (node_id n = 0; n < lists.size(); ++n)
     wake.push_back(n);
@@ -148,20 +152,27 @@ simulation simulate(const instance& problem, const std::vector<path>& paths,
     for (; at[n] < lists[n].size(); ++at[n]) {
       const task_ref t = lists[n][at[n]];
       const path& p = paths[t.path];
-      double arrival = 0;
-      if (t.step > 0) {
-        const double sent = result.end[t.path][t.step - 1];
-        if (sent < 0)
-          break;
-        arrival = sent + problem.link(step_node(p, t.step - 1), n);
-      }
+      const double arrival = t.step == 0 ? 0 : arrivals[t.path][t.step];
+      if (arrival < 0)
+        break;
       const double begin = std::max(arrival, free[n]);
       const double seconds = step_seconds(problem, p, t.step);
       result.start[t.path][t.step] = begin;
       result.end[t.path][t.step] = free[n] = begin + seconds;
       result.busy_s[n] += seconds;
-      if (t.step + 1 < step_count(p))
-        wake.push_back(step_node(p, t.step + 1));
+      if (t.step + 1 == step_count(p))
+        continue;
+      const node_id to = step_node(p, t.step + 1);
+      double leaves = free[n];
+      const double link = problem.link(n, to);
+      if (rules.contention && to != n) {
+        leaves = std::max(leaves, interface_free[n]);
+        const double latency =
+            problem.latency_s.empty() ? 0 : problem.latency_s[n * problem.nodes.size() + to];
+        interface_free[n] = leaves + std::max(0.0, link - latency);
+      }
+      arrivals[t.path][t.step + 1] = leaves + link;
+      wake.push_back(to);
     }
     result.makespan_s = std::max(result.makespan_s, free[n]);
   }

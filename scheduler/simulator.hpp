@@ -45,9 +45,17 @@ struct simulation {
   std::vector<double> busy_s;                  ///< Per node.
 };
 
+/// What to model beside tasks and links.
+struct simulate_rules {
+  /// Sends of one node leave one after the other, each holding its interface for the transfer
+  /// (the link's seconds less its latency, where the instance gives that).
+  bool contention = false;
+};
+
 /// Event-driven and exact; any paths and order may be given, problems come back as violations
 /// (unknown ids, tasks missing or listed twice, too little memory (R4), deadlock).
 simulation simulate(const instance& problem, const std::vector<path>& paths,
-                    const std::vector<std::vector<planned_task>>& order);
+                    const std::vector<std::vector<planned_task>>& order,
+                    const simulate_rules& rules = {});
 
 } // namespace skippipe::scheduler

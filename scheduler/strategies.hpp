@@ -13,6 +13,12 @@ plan plan_full(const instance& problem, const planner_options& options);
 /// Random feasible routes and nodes, both balanced (paper, DT-FM with skips).
 plan_result plan_random(const instance& problem, const planner_options& options);
 
+/// Every microbatch on its best path, collisions not regarded.
+plan plan_no_collision(const instance& problem, const planner_options& options);
+
+/// Conflict-based search for paths that do not collide.
+plan plan_cbs(const instance& problem, const planner_options& options);
+
 /// The default: anytime search over arrangement, paths and order on the exact simulator.
 plan_result plan_skippipe(const instance& problem, const planner_options& options);
 

@@ -78,7 +78,10 @@ TEST_CASE("R2 R3 R4: ten thousand random plans are valid and run to their end",
     const instance x = random_instance(random);
     planner_options options;
     options.seed = random.next();
-    options.kind = i % 4 == 0 ? strategy::full : strategy::random;
+    constexpr strategy kinds[] = {strategy::full, strategy::random, strategy::no_collision,
+                                  strategy::cbs, strategy::random};
+    options.kind = kinds[i % 5];
+    options.max_iterations = 20;
     const auto result = make_plan(x, options);
     if (const auto* why = std::get_if<infeasible>(&result)) {
       // Only jumps can be in the way here, and rarely.

@@ -1,0 +1,217 @@
+// skippipe plan: plans an instance, replans a running schedule, compares the strategies.
+#include "runtime/cli.hpp"
+#include "runtime/commands/plan_support.hpp"
+#include "runtime/gantt.hpp"
+#include "scheduler/bounds.hpp"
+#include "scheduler/check.hpp"
+#include "scheduler/figures.hpp"
+#include "scheduler/instance_json.hpp"
+#include "scheduler/planner.hpp"
+#include "scheduler/replan.hpp"
+#include "scheduler/schedule_json.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <set>
+
+namespace skippipe::runtime {
+
+namespace {
+
+using namespace scheduler;
+
+struct plan_options {
+  std::string instance_file, strategy_name = "skippipe", from, out, gantt;
+  double time_limit_s = 5;
+  std::uint64_t seed = 0;
+  unsigned threads = 2;
+  bool compare = false, json = false;
+};
+
+struct named_strategy {
+  const char* name;
+  strategy kind;
+};
+
+constexpr named_strategy strategies[] = {{"full", strategy::full},
+                                         {"random", strategy::random},
+                                         {"no-collision", strategy::no_collision},
+                                         {"cbs", strategy::cbs},
+                                         {"skippipe", strategy::skippipe}};
+
+int report_infeasible(const infeasible& why, bool json) {
+  if (json)
+    print_json({{"infeasible", why.reason}, {"nearest", why.nearest}});
+  std::cerr << "skippipe: infeasible: " << why.reason << "; nearest feasible: " << why.nearest
+            << '\n';
+  return exit_infeasible;
+}
+
+/// Without names in the old schedule its ids are taken to mean the same nodes.
+replan_request request_for(const instance& problem, const plan& running,
+                           const std::vector<std::string>& names) {
+  replan_request request;
+  request.running = &running;
+  const std::size_t count =
+      names.empty() ? std::max(running.order.size(), problem.nodes.size()) : names.size();
+  std::set<std::string> different(names.begin(), names.end());
+  const bool unique = !names.empty() && different.size() == names.size();
+  for (node_id old = 0; old < count; ++old) {
+    node_id id = old < problem.nodes.size() ? old : replan_request::gone;
+    if (unique) {
+      id = replan_request::gone;
+      for (node_id n = 0; n < problem.nodes.size(); ++n)
+        if (problem.nodes[n].name == names[old])
+          id = n;
+    }
+    request.new_id.push_back(id);
+  }
+  return request;
+}
+
+int compare(const instance& problem, const plan_options& given) {
+  struct row {
+    std::string name;
+    plan_figures figures;
+  };
+  std::vector<row> rows;
+  for (const named_strategy& s : strategies) {
+    planner_options options;
+    options.kind = s.kind;
+    options.time_limit_s = std::max(0.05, given.time_limit_s / 5);
+    options.seed = given.seed;
+    options.threads = given.threads;
+    const auto result = make_plan(problem, options);
+    if (const auto* why = std::get_if<infeasible>(&result))
+      return report_infeasible(*why, given.json);
+    rows.push_back({s.name, figures_of(problem, std::get<plan>(result))});
+  }
+  const double full = rows.front().figures.makespan_s;
+  if (!given.json)
+    std::printf("%-14s %12s %10s %12s %12s %8s\n", "strategy", "makespan s", "vs full",
+                "relay work", "utilisation", "bubble");
+  for (const row& r : rows) {
+    const plan_figures& f = r.figures;
+    if (given.json)
+      print_json({{"strategy", r.name},
+                  {"makespan_s", f.makespan_s},
+                  {"reduction", 1 - f.makespan_s / full},
+                  {"relay_share", f.relay_share},
+                  {"utilisation", f.utilisation},
+                  {"bubble", 1 - f.utilisation}});
+    else
+      std::printf("%-14s %12.3f %9.1f%% %11.1f%% %11.1f%% %7.1f%%\n", r.name.c_str(), f.makespan_s,
+                  100 * (f.makespan_s / full - 1), 100 * f.relay_share, 100 * f.utilisation,
+                  100 * (1 - f.utilisation));
+  }
+  return 0;
+}
+
+int run_plan(const plan_options& given) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  if (!given.gantt.empty() && !given.gantt.ends_with(".html") && !given.gantt.ends_with(".svg"))
+    throw command_error(
+        "--gantt: expected a name ending in .html or .svg, got '" + given.gantt + "'", exit_usage);
+  planner_options options;
+  bool known = false;
+  for (const named_strategy& s : strategies)
+    if (given.strategy_name == s.name) {
+      options.kind = s.kind;
+      known = true;
+    }
+  if (!known)
+    throw command_error("--strategy: unknown strategy '" + given.strategy_name
+                            + "', expected full, random, no-collision, cbs or skippipe",
+                        exit_usage);
+  const auto read = load_instance(given.instance_file);
+  if (!read.value)
+    throw command_error(joined(read.problems));
+  const instance& problem = *read.value;
+  const double reading = seconds();
+  if (given.compare)
+    return compare(problem, given);
+  // The bound is of the instance's path length, which a full pipeline does not keep.
+  const double bound = options.kind == strategy::full ? 0 : lower_bound(problem).best();
+  options.seed = given.seed;
+  options.threads = given.threads;
+  // Writing takes about as long as reading did.
+  options.time_limit_s = std::max(0.0, given.time_limit_s - seconds() - reading);
+  replan_report report;
+  plan_result result;
+  if (given.from.empty()) {
+    result = make_plan(problem, options);
+  } else {
+    std::vector<std::string> names;
+    const auto old = load_running(given.from, names);
+    if (!old.value)
+      throw command_error(joined(old.problems));
+    result = replan(problem, request_for(problem, *old.value, names), options, report);
+  }
+  if (const auto* why = std::get_if<infeasible>(&result))
+    return report_infeasible(*why, given.json);
+  const plan& p = std::get<plan>(result);
+  const auto wrong = check_plan(problem, p);
+  if (!wrong.empty())
+    throw command_error("the plan breaks a rule: " + wrong.front());
+  if (!given.out.empty())
+    write_text(given.out, write_schedule(problem, p));
+  if (!given.gantt.empty())
+    write_text(given.gantt,
+               given.gantt.ends_with(".svg") ? gantt_svg(problem, p) : gantt_page(problem, p));
+  const double gap = bound > 0 ? p.makespan_s / bound - 1 : 0;
+  const auto iteration = iteration_seconds(problem, p);
+  const std::string advice = origin_advice(problem, p);
+  if (given.json) {
+    nlohmann::json line{{"strategy", p.strategy},
+                        {"makespan_s", p.makespan_s},
+                        {"lower_bound_s", bound},
+                        {"gap", gap},
+                        {"wall_s", seconds()},
+                        {"valid", true},
+                        {"moved_nodes", report.moved_nodes.size()}};
+    if (iteration)
+      line["iteration_s"] = *iteration;
+    if (!advice.empty())
+      line["advice"] = advice;
+    print_json(line);
+    return 0;
+  }
+  std::printf("%s: makespan %.4f s, lower bound %.4f s (gap %.1f %%), planned in %.2f s\n",
+              p.strategy.c_str(), p.makespan_s, bound, 100 * gap, seconds());
+  if (iteration)
+    std::printf("one iteration with reduction and commit: %.4f s\n", *iteration);
+  if (!given.from.empty())
+    std::printf("nodes moved: %zu, paths kept: %zu of %zu\n", report.moved_nodes.size(),
+                report.kept_paths.size(), p.paths.size());
+  if (!advice.empty())
+    std::printf("%s\n", advice.c_str());
+  return 0;
+}
+
+} // namespace
+
+void add_plan(CLI::App& app, command_context& context) {
+  auto* command = app.add_subcommand("plan", "Plan paths and task order for an instance file");
+  auto o = std::make_shared<plan_options>();
+  command->add_option("--instance", o->instance_file, "The instance")->required();
+  command->add_option("--strategy", o->strategy_name,
+                      "full, random, no-collision, cbs or skippipe");
+  command->add_option("--time-limit", o->time_limit_s, "Seconds, reading and writing included")
+      ->check(CLI::Range(0.0, 86400.0));
+  command->add_option("--seed", o->seed, "Same seed, same first plan");
+  command->add_option("--threads", o->threads, "Threads that search")->check(CLI::Range(1, 256));
+  command->add_option("--from", o->from, "A running schedule to change as little as possible");
+  command->add_option("--out", o->out, "Where to write the schedule");
+  command->add_option("--gantt", o->gantt, "Where to draw it (.html or .svg)");
+  command->add_flag("--compare", o->compare, "All strategies in one table");
+  command->add_flag("--json", o->json, "One JSON object on stdout");
+  command->callback([&context, o] { context.run = [o] { return run_plan(*o); }; });
+}
+
+} // namespace skippipe::runtime

@@ -1,0 +1,82 @@
+#include "scheduler/figures.hpp"
+
+#include "scheduler/simulator.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace skippipe::scheduler {
+
+namespace {
+
+/// Ring all-reduce over `nodes` in their order: 2(r-1) rounds, each as slow as its slowest link.
+double reduction_seconds(const instance& problem, const std::vector<node_id>& nodes, double bytes) {
+  const std::size_t r = nodes.size();
+  if (r < 2)
+    return 0;
+  double round = 0;
+  for (std::size_t i = 0; i < r; ++i) {
+    const std::size_t link = nodes[i] * problem.nodes.size() + nodes[(i + 1) % r];
+    round = std::max(round, problem.latency_s[link]
+                                + bytes / double(r) / std::max(problem.bandwidth_Bps[link], 1e-9));
+  }
+  return 2 * double(r - 1) * round;
+}
+
+} // namespace
+
+plan_figures figures_of(const instance& problem, const plan& p) {
+  const simulation timed = simulate(problem, p.paths, p.order);
+  plan_figures f;
+  f.makespan_s = timed.makespan_s;
+  if (!timed.violations.empty() || timed.makespan_s <= 0)
+    return f;
+  double all = 0, origins = 0;
+  for (const double busy : timed.busy_s)
+    all += busy;
+  for (const node_id o : p.arrangement[0])
+    origins += timed.busy_s[o];
+  const double nodes = double(problem.nodes.size()), first = double(p.arrangement[0].size());
+  f.utilisation = all / (timed.makespan_s * nodes);
+  f.relay_share = all > 0 ? (all - origins) / all : 0;
+  f.origin_utilisation = origins / (timed.makespan_s * first);
+  f.relay_utilisation = nodes > first ? (all - origins) / (timed.makespan_s * (nodes - first)) : 0;
+  return f;
+}
+
+std::optional<double> iteration_seconds(const instance& problem, const plan& p) {
+  const std::size_t links = problem.link_s.size();
+  const bool reduces = problem.sync_bytes.size() == problem.stages
+                       && problem.latency_s.size() == links
+                       && problem.bandwidth_Bps.size() == links;
+  if (!reduces && problem.commit_s <= 0)
+    return std::nullopt;
+  const simulation timed = simulate(problem, p.paths, p.order);
+  std::vector<double> last(problem.stages, 0);
+  for (std::size_t i = 0; i < timed.end.size(); ++i) {
+    last[0] = std::max(last[0], timed.end[i].back());
+    for (std::size_t h = 0; h < p.paths[i].hops.size(); ++h) {
+      double& stage = last[p.paths[i].hops[h].stage];
+      stage = std::max(stage, timed.end[i][timed.end[i].size() - 2 - h]);
+    }
+  }
+  double end = timed.makespan_s;
+  for (stage_id s = 0; reduces && s < problem.stages; ++s)
+    end = std::max(end,
+                   last[s] + reduction_seconds(problem, p.arrangement[s], problem.sync_bytes[s]));
+  return end + problem.commit_s;
+}
+
+std::string origin_advice(const instance& problem, const plan& p) {
+  const plan_figures f = figures_of(problem, p);
+  if (problem.stages < 2 || f.origin_utilisation < 0.7
+      || f.origin_utilisation < 1.25 * f.relay_utilisation)
+    return {};
+  const double share = (f.origin_utilisation + f.relay_utilisation) / 2 / f.origin_utilisation;
+  return "origins are the bottleneck: " + std::to_string(std::lround(100 * f.origin_utilisation))
+         + " % busy, the other nodes " + std::to_string(std::lround(100 * f.relay_utilisation))
+         + " %; give stage 0 about " + std::to_string(std::lround(100 * (1 - share)))
+         + " % fewer layers, or more nodes";
+}
+
+} // namespace skippipe::scheduler

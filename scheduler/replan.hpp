@@ -1,0 +1,35 @@
+// A new plan from a running one after nodes or links changed.
+#pragma once
+
+#include "scheduler/planner.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace skippipe::scheduler {
+
+/// What is running, and what of it still stands.
+struct replan_request {
+  const plan* running = nullptr;
+  /// Per node of the running plan: its id in the new instance, or `gone`.
+  std::vector<node_id> new_id;
+  /// Microbatches that have started and keep their paths, unless a node on them is gone.
+  std::vector<microbatch_id> in_flight;
+
+  static constexpr node_id gone = ~node_id{0};
+};
+
+struct replan_report {
+  std::vector<node_id> moved_nodes;      ///< New ids of nodes that now serve another stage.
+  std::vector<microbatch_id> kept_paths; ///< Ids (in the new plan) whose path did not change.
+  std::vector<microbatch_id> lost;       ///< In flight, but a node of theirs is gone (old ids).
+};
+
+/// A valid plan of `problem` that keeps stages and paths of the running one where it can; nodes move
+/// only where the new instance's arrangement or stage sizes demand it. Searches for
+/// `options.time_limit_s` afterwards, paths in flight left alone. Infeasible also when the
+/// microbatches in flight already exceed a node's memory (R4).
+plan_result replan(const instance& problem, const replan_request& request,
+                   const planner_options& options, replan_report& report);
+
+} // namespace skippipe::scheduler

@@ -1,0 +1,149 @@
+// Tiny problems, solved by trying everything, against the planner and the bounds.
+#include "scheduler/bounds.hpp"
+#include "scheduler/check.hpp"
+#include "scheduler/planner.hpp"
+#include "scheduler/random.hpp"
+#include "scheduler/simulator.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <limits>
+
+using namespace skippipe;
+using namespace skippipe::scheduler;
+
+namespace {
+
+/// Two origins or one, up to three other nodes, two microbatches: few enough to try all.
+instance tiny_instance(random_source& random) {
+  instance x;
+  x.name = "tiny";
+  x.stages = 2 + random.below(2);
+  for (stage_id s = 0; s < x.stages; ++s)
+    x.stage_sizes.push_back(1 + (s < 2 ? random.below(2) : 0));
+  std::uint32_t count = 0;
+  for (const std::uint32_t size : x.stage_sizes)
+    count += size;
+  for (node_id n = 0; n < count; ++n)
+    x.nodes.push_back({"n", "x", 0.5 + random.unit() * 2, 1 + random.below(2)});
+  for (std::uint32_t i = 0; i < count * count; ++i)
+    x.link_s.push_back(i % (count + 1) == 0 ? 0 : random.unit() * 2);
+  x.path_length = 2 + random.below(x.stages - 1);
+  x.microbatches_per_origin = 2 / x.stage_sizes[0];
+  for (stage_id s = 0, next = 0; s < x.stages; ++s) {
+    x.arrangement.emplace_back();
+    for (std::uint32_t i = 0; i < x.stage_sizes[s]; ++i)
+      x.arrangement.back().push_back(next++);
+  }
+  return x;
+}
+
+/// The best makespan over all paths and all orders of every node.
+class brute_force {
+public:
+  explicit brute_force(const instance& x) : x_(x) {
+    for (const node_id o : x.arrangement[0])
+      for (std::uint32_t i = 0; i < x.microbatches_per_origin; ++i)
+        paths_.push_back({static_cast<microbatch_id>(paths_.size()), o, {}});
+  }
+
+  double run() {
+    choose_path(0);
+    return best_;
+  }
+
+private:
+  void choose_path(std::size_t i) {
+    if (i == paths_.size()) {
+      plan p;
+      p.arrangement = x_.arrangement;
+      p.paths = paths_;
+      choose_order(p);
+      return;
+    }
+    extend(i);
+  }
+
+  void extend(std::size_t i) {
+    if (paths_[i].hops.size() + 1 == x_.path_length) {
+      choose_path(i + 1);
+      return;
+    }
+    for (stage_id s = 1; s < x_.stages; ++s)
+      for (const node_id n : x_.arrangement[s]) {
+        paths_[i].hops.push_back({s, n});
+        extend(i);
+        paths_[i].hops.pop_back();
+      }
+  }
+
+  void choose_order(plan& p) {
+    p.order.assign(x_.nodes.size(), {});
+    for (const path& q : p.paths)
+      for (std::uint32_t s = 0; s < step_count(q); ++s)
+        p.order[step_node(q, s)].push_back(
+            {q.microbatch, step_kind(static_cast<std::uint32_t>(q.hops.size()), s)});
+    // R2 and R3 do not depend on the order: one look per choice of paths is enough.
+    for (const std::string& line : check_plan(x_, p))
+      if (line.rfind("microbatch", 0) == 0 || line.rfind("balance", 0) == 0)
+        return;
+    permute(p, 0);
+  }
+
+  static bool sooner(const planned_task& a, const planned_task& b) {
+    return a.microbatch != b.microbatch ? a.microbatch < b.microbatch : a.kind < b.kind;
+  }
+
+  void permute(plan& p, node_id n) {
+    if (n == p.order.size()) {
+      const simulation timed = simulate(x_, p.paths, p.order);
+      if (timed.violations.empty())
+        best_ = std::min(best_, timed.makespan_s);
+      return;
+    }
+    auto& tasks = p.order[n];
+    std::sort(tasks.begin(), tasks.end(), sooner);
+    do {
+      if (possible(tasks))
+        permute(p, n + 1);
+    } while (std::next_permutation(tasks.begin(), tasks.end(), sooner));
+  }
+
+  /// F before L before B of the same microbatch.
+  static bool possible(const std::vector<planned_task>& tasks) {
+    for (std::size_t i = 0; i < tasks.size(); ++i)
+      for (std::size_t j = i + 1; j < tasks.size(); ++j)
+        if (tasks[i].microbatch == tasks[j].microbatch && tasks[j].kind < tasks[i].kind)
+          return false;
+    return true;
+  }
+
+  const instance& x_;
+  std::vector<path> paths_;
+  double best_ = std::numeric_limits<double>::infinity();
+};
+
+} // namespace
+
+TEST_CASE("tiny problems are solved to the optimum, which no bound exceeds",
+          "[scheduler][search]") {
+  random_source random(41);
+  int solved = 0;
+  for (int i = 0; i < 250; ++i) {
+    const instance x = tiny_instance(random);
+    planner_options options;
+    options.time_limit_s = 30;
+    options.max_iterations = 3000;
+    const auto result = make_plan(x, options);
+    const double optimum = brute_force(x).run();
+    INFO("instance " << i);
+    const plan* p = std::get_if<plan>(&result);
+    if (p == nullptr)
+      continue;
+    ++solved;
+    REQUIRE(p->makespan_s == Approx(optimum).epsilon(1e-9));
+    REQUIRE(lower_bound(x).best() <= optimum * (1 + 1e-9));
+  }
+  CHECK(solved >= 200);
+}
