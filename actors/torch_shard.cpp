@@ -110,14 +110,8 @@ public:
   std::uint64_t hash() override { return shard_.hash(); }
 
   std::function<void()> snapshot(iteration_no iteration) override {
-    const auto copy = [](const at::Tensor& x) { return x.to(at::kCPU, x.scalar_type(), false, true); };
-    auto taken = std::make_shared<stage_snapshot>();
-    taken->iteration = iteration;
-    taken->stage = options_.shard.range.stage;
-    taken->parameters = shard_.parameters();
-    taken->values = copy(shard_.values());
-    taken->exp_avg = copy(shard_.exp_avg());
-    taken->exp_avg_sq = copy(shard_.exp_avg_sq());
+    auto taken = std::make_shared<model::shard_snapshot>(
+        model::take_snapshot(shard_, options_.shard.range.stage, iteration));
     return [taken = std::move(taken), write = options_.write_snapshot] { write(*taken); };
   }
 

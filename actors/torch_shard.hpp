@@ -2,7 +2,7 @@
 #pragma once
 
 #include "actors/shard_worker.hpp"
-#include "model/shard.hpp"
+#include "model/shard_snapshot.hpp"
 
 #include <functional>
 #include <memory>
@@ -17,20 +17,12 @@ struct sample_source {
   std::function<std::vector<std::int64_t>(microbatch_id batch)> validation;
 };
 
-/// A copy of one stage's parameters and optimizer state, on the CPU.
-struct stage_snapshot {
-  iteration_no iteration = 0;
-  stage_id stage = 0;
-  std::vector<model::parameter_info> parameters;
-  at::Tensor values, exp_avg, exp_avg_sq; ///< Flat.
-};
-
 struct torch_shard_options {
   model::shard_options shard;
   std::uint32_t microbatch_size = 1; ///< B.
   sample_source samples;             ///< Stage 0 only.
   /// Writes a snapshot; runs on a background thread; throws on failure.
-  std::function<void(const stage_snapshot&)> write_snapshot;
+  std::function<void(const model::shard_snapshot&)> write_snapshot;
   /// Fills values and optimizer state after construction (restore); empty for a fresh start.
   std::function<void(model::shard&)> restore;
 };

@@ -27,7 +27,7 @@ struct embedded_options {
   actors::sample_source samples;
   /// Plan, checkpoints, evaluation; `observer` is called from actor threads.
   actors::job_options job;
-  std::function<void(const actors::stage_snapshot&)> write_snapshot;
+  std::function<void(const model::shard_snapshot&)> write_snapshot;
   std::function<void(model::shard&)> restore; ///< Empty: a fresh start.
   std::vector<std::string> node_names;        ///< Empty: node-0, node-1, ...
   std::filesystem::path run_dir;              ///< Traces go here; empty: no trace.

@@ -1,7 +1,5 @@
 #include "runtime/train/checkpointing.hpp"
 
-#include <ATen/ATen.h>
-
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -53,8 +51,6 @@ void check_fits(const model::checkpoint_manifest& m, const job_config& job, std:
     note("the stages or the path length differ from the checkpoint's: routes change");
 }
 
-const char* dtype_of(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? "F64" : "F32"; }
-
 } // namespace
 
 checkpointing::checkpointing(const job_config& job, const model::dataset& data,
@@ -90,7 +86,7 @@ void checkpointing::open(const fs::path& run_dir) {
                              + "; choose another folder with --run-dir");
 }
 
-void checkpointing::write(const actors::stage_snapshot& taken) {
+void checkpointing::write(const model::shard_snapshot& taken) {
   model::checkpoint_writer* writer = nullptr;
   {
     std::lock_guard guard{mutex_};
@@ -100,21 +96,8 @@ void checkpointing::write(const actors::stage_snapshot& taken) {
     }
     writer = writer_.get();
   }
-  std::vector<model::named_tensor> parameters, moments;
-  const auto add = [](std::vector<model::named_tensor>& to, const std::string& name,
-                      const model::parameter_info& info, const at::Tensor& flat) {
-    const auto part = flat.narrow(0, info.offset, info.size);
-    to.push_back({name, dtype_of(flat), info.shape,
-                  {static_cast<const std::byte*>(part.data_ptr()),
-                   static_cast<std::size_t>(info.size) * part.element_size()}});
-  };
-  for (const auto& info : taken.parameters) {
-    add(parameters, info.name, info, taken.values);
-    add(moments, info.name + model::exp_avg_suffix, info, taken.exp_avg);
-    add(moments, info.name + model::exp_avg_sq_suffix, info, taken.exp_avg_sq);
-  }
   try {
-    writer->write_stage(taken.stage, parameters, moments);
+    model::write_snapshot(*writer, taken);
   } catch (const std::exception& problem) {
     std::lock_guard guard{mutex_};
     problem_ = problem.what();
@@ -164,22 +147,7 @@ void checkpointing::journal(const actors::commit& entry) {
 }
 
 void checkpointing::restore_from(const fs::path& dir, model::shard& shard) {
-  const model::checkpoint_reader reader{dir};
-  const auto fill = [&](at::Tensor flat, const std::string& suffix) {
-    for (const auto& info : shard.parameters()) {
-      const auto& tensor = reader.tensor(info.name + suffix);
-      if (tensor.dtype != dtype_of(flat) || tensor.shape != info.shape)
-        throw std::runtime_error(dir.string() + ": " + tensor.name
-                                 + " has another type or shape than the job's model");
-      flat.narrow(0, info.offset, info.size)
-          .copy_(at::from_blob(const_cast<std::byte*>(tensor.bytes.data()), {info.size},
-                               at::TensorOptions{}.dtype(flat.scalar_type())));
-    }
-  };
-  fill(shard.values(), "");
-  fill(shard.exp_avg(), model::exp_avg_suffix);
-  fill(shard.exp_avg_sq(), model::exp_avg_sq_suffix);
-  shard.values_changed();
+  model::restore_shard(shard, model::checkpoint_reader{dir});
 }
 
 std::filesystem::path checkpointing::newest() const {

@@ -2,10 +2,10 @@
 #pragma once
 
 #include "actors/protocol/messages.hpp"
-#include "actors/torch_shard.hpp"
 #include "model/checkpoint_folder.hpp"
 #include "model/checkpoint_reader.hpp"
 #include "model/checkpoint_writer.hpp"
+#include "model/shard_snapshot.hpp"
 #include "model/dataset.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/train/reporter.hpp"
@@ -33,7 +33,7 @@ public:
   void open(const std::filesystem::path& run_dir);
 
   // Background threads:
-  void write(const actors::stage_snapshot& taken);
+  void write(const model::shard_snapshot& taken);
   void publish(std::uint64_t iteration);
   void journal(const actors::commit& entry);
 

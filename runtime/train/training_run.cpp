@@ -2,12 +2,12 @@
 
 #include "actors/trace/plan_record.hpp"
 #include "model/dataset.hpp"
+#include "model/generate.hpp"
 #include "model/prepare.hpp"
 #include "runtime/cli.hpp"
 #include "runtime/embedded/embedded_cluster.hpp"
 #include "runtime/train/checkpointing.hpp"
 #include "runtime/train/evaluation_paths.hpp"
-#include "runtime/train/generate.hpp"
 #include "runtime/train/reporter.hpp"
 #include "runtime/train/run_folder.hpp"
 #include "runtime/train/stop_signal.hpp"
@@ -56,19 +56,8 @@ scheduler::plan plan_job(const scheduler::instance& problem, const job_config& j
 
 void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,
                  const scheduler::plan& plan) {
-  const auto times = scheduler::simulate(problem, plan.paths, plan.order);
-  // A task's step on its path: where the node stands in F..F L B..B.
-  std::vector<std::vector<trace::task_times>> planned(plan.order.size());
-  for (std::size_t node = 0; node < plan.order.size(); ++node)
-    for (const auto& task : plan.order[node]) {
-      const auto& path = plan.paths[task.microbatch];
-      for (std::uint32_t step = 0; step < scheduler::step_count(path); ++step)
-        if (scheduler::step_node(path, step) == node
-            && scheduler::step_kind(static_cast<std::uint32_t>(path.hops.size()), step)
-                   == task.kind)
-          planned[node].push_back(
-              {times.start[task.microbatch][step], times.end[task.microbatch][step]});
-    }
+  const auto planned =
+      trace::times_of(plan, scheduler::simulate(problem, plan.paths, plan.order));
   if (const auto problem_code = trace::write_plan_record(run_dir, plan, planned))
     throw std::runtime_error(run_dir.string() + ": the plan cannot be written: "
                              + problem_code.message());
@@ -140,7 +129,7 @@ int run_training(const training_request& request) {
                                + " stages left out"));
   options.job.checkpoint_every = job.checkpoint_every;
   options.job.publish_checkpoint = [&](iteration_no t) { checkpoints.publish(t); };
-  options.write_snapshot = [&](const stage_snapshot& taken) { checkpoints.write(taken); };
+  options.write_snapshot = [&](const model::shard_snapshot& taken) { checkpoints.write(taken); };
   if (!checkpoints.source().empty())
     options.restore = [&](model::shard& shard) { checkpoints.restore(shard); };
   options.job.journal = [&](const commit& entry) { checkpoints.journal(entry); };
@@ -174,11 +163,11 @@ int run_training(const training_request& request) {
       checkpoints.restore_from(newest, shards.back());
     }
     const auto tokens = data->load_tokenizer();
-    generation_options generation;
+    model::generation_options generation;
     generation.tokens = job.sample_tokens;
     generation.seed = job.seed;
     const std::string prompt = "The following ";
-    report.sample(prompt, tokens->decode(generate(shards, tokens->encode(prompt),
+    report.sample(prompt, tokens->decode(model::generate(shards, tokens->encode(prompt),
                                                   tokens->end_of_text(), generation)));
   }
   report.done(newest);

@@ -120,7 +120,7 @@ inline training_result train_embedded(const training_problem& problem) {
     result.losses.push_back(report.loss);
   };
   options.job.publish_checkpoint = [](iteration_no) {};
-  options.write_snapshot = [&](const actors::stage_snapshot& taken) {
+  options.write_snapshot = [&](const model::shard_snapshot& taken) {
     std::lock_guard guard{mutex};
     for (const auto& info : taken.parameters)
       result.parameters[info.name] = taken.values.narrow(0, info.offset, info.size).clone();

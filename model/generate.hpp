@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace skippipe::runtime {
+namespace skippipe::model {
 
 struct generation_options {
   std::uint64_t tokens = 100;
@@ -17,8 +17,8 @@ struct generation_options {
 
 /// Continues `prompt` through the shards in order; the context slides where it is full. Returns
 /// the new tokens only; stops at `end_of_text`.
-std::vector<std::int32_t> generate(std::vector<model::shard>& shards,
+std::vector<std::int32_t> generate(std::vector<shard>& shards,
                                    const std::vector<std::int32_t>& prompt,
                                    std::int32_t end_of_text, const generation_options& options);
 
-} // namespace skippipe::runtime
+} // namespace skippipe::model

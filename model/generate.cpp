@@ -1,4 +1,4 @@
-#include "runtime/train/generate.hpp"
+#include "model/generate.hpp"
 
 #include <ATen/ATen.h>
 
@@ -7,9 +7,9 @@
 #include <random>
 #include <utility>
 
-namespace skippipe::runtime {
+namespace skippipe::model {
 
-std::vector<std::int32_t> generate(std::vector<model::shard>& shards,
+std::vector<std::int32_t> generate(std::vector<shard>& shards,
                                    const std::vector<std::int32_t>& prompt,
                                    std::int32_t end_of_text, const generation_options& options) {
   std::mt19937_64 random{options.seed};
@@ -39,4 +39,4 @@ std::vector<std::int32_t> generate(std::vector<model::shard>& shards,
   return result;
 }
 
-} // namespace skippipe::runtime
+} // namespace skippipe::model
