@@ -2,7 +2,6 @@
 
 #include "runtime/config/problems.hpp"
 
-#include <cstdio>
 #include <exception>
 #include <iostream>
 #include <vector>
@@ -46,21 +45,15 @@ int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_c
   try {
     app.parse(argc, argv);
     return context.run ? context.run() : 0;
-  } catch (const CLI::ExtrasError&) {
-    const auto words = app.remaining(true);
-    const auto word = words.empty() ? std::string{} : words.front();
-    std::cerr << "skippipe: unknown word '" << word << "'" << suggestion(app, word)
-              << " (--help lists what there is)\n";
-    return exit_usage;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0)
       return app.exit(error); // --help, --version
-    std::string word = argc > 1 ? argv[1] : "";
-    const bool unknown = app.get_subcommands().empty() && !word.empty();
-    std::cerr << "skippipe: "
-              << (unknown ? "unknown command '" + word + "'" + suggestion(app, word)
-                          : std::string{error.what()})
-              << " (--help lists what there is)\n";
+    // A word that nothing took says more than the requirement it left unmet.
+    const auto words = app.remaining(true);
+    const auto what = words.empty()
+                          ? std::string{error.what()}
+                          : "unknown word '" + words.front() + "'" + suggestion(app, words.front());
+    std::cerr << "skippipe: " << what << " (--help lists what there is)\n";
     return exit_usage;
   } catch (const command_error& error) {
     std::cerr << "skippipe: " << error.what() << '\n';

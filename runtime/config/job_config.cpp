@@ -11,10 +11,13 @@ namespace skippipe::runtime {
 
 namespace {
 
+// An embedded cluster plans within seconds up to here.
+constexpr std::uint32_t most_nodes = 4096, most_microbatches = 2048;
 constexpr auto most32 = std::int64_t{1} << 31;
 constexpr auto most64 = std::numeric_limits<std::int64_t>::max();
 
-void read_model(const toml_document& document, job_config& job, problem_list& problems) {
+/// False where the number of layers could not be read.
+bool read_model(const toml_document& document, job_config& job, problem_list& problems) {
   table_reader table{document, "model", problems};
   auto& m = job.model;
   std::string preset;
@@ -22,7 +25,7 @@ void read_model(const toml_document& document, job_config& job, problem_list& pr
     m = *model::find_preset(preset);
   const auto before = problems.size();
   table.integer("dim", m.dim, 2, 1 << 20);
-  table.integer("layers", m.layers, 1, 4096);
+  const bool layers = table.integer("layers", m.layers, 1, 4096) || !table.has("layers");
   if (table.integer("heads", m.heads, 1, 4096) && !table.has("kv_heads"))
     m.kv_heads = m.heads;
   table.integer("kv_heads", m.kv_heads, 1, 4096);
@@ -40,12 +43,15 @@ void read_model(const toml_document& document, job_config& job, problem_list& pr
   if (problems.size() == before)
     for (const auto& problem : model::validate(m))
       table.complain(problem.key, problem.what);
+  return layers;
 }
 
-void read_pipeline(const toml_document& document, job_config& job, problem_list& problems) {
+/// False where the number of stages could not be read: what depends on it is not worth checking.
+bool read_pipeline(const toml_document& document, job_config& job, bool layers_known,
+                   problem_list& problems) {
   table_reader table{document, "pipeline", problems};
   auto& p = job.pipeline;
-  table.integer("stages", p.stages, 1, 1024);
+  const bool stages_known = table.integer("stages", p.stages, 1, 1024) || !table.has("stages");
   table.integers("layers_per_stage", p.layers_per_stage, 0, 4096);
   double skip = 0;
   const bool has_skip = table.number("skip_ratio", skip, 0, 0.99);
@@ -54,13 +60,18 @@ void read_pipeline(const toml_document& document, job_config& job, problem_list&
   const bool has_length = table.integer("path_length", p.path_length, 1, 1024);
   if (!has_length)
     p.path_length = by_ratio;
+  if (!stages_known) {
+    // Reported already.
+  } else if (by_ratio == 0)
+    table.complain("skip_ratio", "expected to leave at least stage 0 of " + std::to_string(p.stages)
+                                     + " stages, got a path of length 0");
   else if (p.path_length > p.stages)
-    table.complain("path_length", "expected at most stages = " + std::to_string(p.stages)
-                                      + ", got " + std::to_string(p.path_length));
+    table.complain("path_length", "expected at most stages = " + std::to_string(p.stages) + ", got "
+                                      + std::to_string(p.path_length));
   else if (has_skip && p.path_length != by_ratio)
     table.complain("path_length", "expected " + std::to_string(by_ratio)
-                                      + " as skip_ratio gives, got "
-                                      + std::to_string(p.path_length) + "; give one of the two");
+                                      + " as skip_ratio gives, got " + std::to_string(p.path_length)
+                                      + "; give one of the two");
   table.integer("microbatches_per_origin", p.microbatches_per_origin, 1, 1 << 16);
   table.integer("microbatch_size", p.microbatch_size, 1, 1 << 16);
   table.integer("memory_microbatches", p.memory_microbatches, 1, 1 << 16);
@@ -70,18 +81,20 @@ void read_pipeline(const toml_document& document, job_config& job, problem_list&
   table.boolean("deterministic", p.deterministic);
   table.choice("on_failure", p.on_failure, {"reroute", "replay"});
   table.finish();
+  if (!stages_known)
+    return false;
 
   if (!p.layers_per_stage.empty()) {
     const auto sum = std::accumulate(p.layers_per_stage.begin(), p.layers_per_stage.end(), 0u);
     if (p.layers_per_stage.size() != p.stages)
-      table.complain("layers_per_stage", "expected one entry for each of " + std::to_string(p.stages)
-                                             + " stages, got "
+      table.complain("layers_per_stage", "expected one entry for each of "
+                                             + std::to_string(p.stages) + " stages, got "
                                              + std::to_string(p.layers_per_stage.size()));
-    else if (sum != job.model.layers)
-      table.complain("layers_per_stage", "expected a sum of layers = "
-                                             + std::to_string(job.model.layers) + ", got "
-                                             + std::to_string(sum));
-  } else if (p.stages > job.model.layers) {
+    else if (layers_known && sum != job.model.layers)
+      table.complain("layers_per_stage",
+                     "expected a sum of layers = " + std::to_string(job.model.layers) + ", got "
+                         + std::to_string(sum));
+  } else if (layers_known && p.stages > job.model.layers) {
     table.complain("stages", "expected at most layers = " + std::to_string(job.model.layers)
                                  + ", got " + std::to_string(p.stages));
   }
@@ -89,6 +102,7 @@ void read_pipeline(const toml_document& document, job_config& job, problem_list&
     table.complain("strategy", "expected a path through all " + std::to_string(p.stages)
                                    + " stages for 'full', got path_length "
                                    + std::to_string(p.path_length));
+  return true;
 }
 
 void read_train(const toml_document& document, job_config& job, problem_list& problems) {
@@ -137,25 +151,31 @@ void read_data(const toml_document& document, job_config& job, problem_list& pro
   }
 }
 
-void read_cluster(const toml_document& document, job_config& job, problem_list& problems) {
+void read_cluster(const toml_document& document, job_config& job, bool stages_known,
+                  problem_list& problems) {
   table_reader table{document, "cluster", problems};
   const auto stages = job.pipeline.stages;
   job.nodes = stages;
-  const bool has_nodes = table.integer("nodes", job.nodes, 1, 1 << 16);
-  const bool has_replicas = table.integers("replicas", job.replicas, 1, 1 << 16);
+  const bool has_nodes = table.integer("nodes", job.nodes, 1, most_nodes);
+  const bool has_replicas = table.integers("replicas", job.replicas, 1, most_nodes);
   table.integer("threads", job.threads, 0, 4096);
   if (table.text("device", job.device) && job.device != "cpu" && job.device != "cuda"
       && !job.device.starts_with("cuda:"))
     table.complain("device", "expected 'cpu' or 'cuda:N', got '" + job.device + "'");
   table.finish();
+  if (!stages_known)
+    return;
   if (has_replicas) {
     const auto sum = std::accumulate(job.replicas.begin(), job.replicas.end(), 0u);
     if (job.replicas.size() != stages)
       table.complain("replicas", "expected one entry for each of " + std::to_string(stages)
                                      + " stages, got " + std::to_string(job.replicas.size()));
     else if (has_nodes && sum != job.nodes)
-      table.complain("replicas", "expected a sum of nodes = " + std::to_string(job.nodes)
-                                     + ", got " + std::to_string(sum));
+      table.complain("replicas", "expected a sum of nodes = " + std::to_string(job.nodes) + ", got "
+                                     + std::to_string(sum));
+    else if (sum > most_nodes)
+      table.complain("replicas", "expected a sum of at most " + std::to_string(most_nodes)
+                                     + " nodes, got " + std::to_string(sum));
     job.nodes = sum;
   } else if (job.nodes < stages) {
     table.complain("nodes", "expected at least one for each of " + std::to_string(stages)
@@ -223,51 +243,63 @@ std::optional<job_config> load_job(const std::filesystem::path& file,
     return std::nullopt;
   for (const auto& word : overrides)
     document->override_key(word, problems);
+  return read_job(*document, problems);
+}
+
+std::optional<job_config> read_job(const toml_document& document, problem_list& problems) {
   job_config job;
   {
-    table_reader root{*document, "", problems};
+    table_reader root{document, "", problems};
     for (const auto* name :
          {"job", "model", "pipeline", "limits", "train", "data", "checkpoint", "cluster"})
       root.accept(name);
     root.finish();
   }
   {
-    table_reader table{*document, "job", problems};
+    table_reader table{document, "job", problems};
     if (table.text("name", job.name)
         && (job.name.empty() || job.name.find('/') != std::string::npos))
       table.complain("name", "expected a name without '/', got '" + job.name + "'");
     table.finish();
   }
-  read_model(*document, job, problems);
-  read_pipeline(*document, job, problems);
+  const bool layers_known = read_model(document, job, problems);
+  const bool stages_known = read_pipeline(document, job, layers_known, problems);
   {
-    table_reader table{*document, "limits", problems};
+    table_reader table{document, "limits", problems};
     table.integer("max_swaps", job.limits.max_swaps, 0, 1024);
     table.integer("max_swap_distance", job.limits.max_swap_distance, 0, 1024);
     table.integer("max_total_swap_distance", job.limits.max_total_swap_distance, 0, most32);
     table.integer("max_jump", job.limits.max_jump, 1, 1024);
     table.finish();
   }
-  read_train(*document, job, problems);
-  read_data(*document, job, problems);
+  read_train(document, job, problems);
+  read_data(document, job, problems);
   {
-    table_reader table{*document, "checkpoint", problems};
+    table_reader table{document, "checkpoint", problems};
     table.integer("every", job.checkpoint_every, 0, most64);
     table.integer("keep", job.checkpoint_keep, 1, 1 << 20);
     table.text("store", job.checkpoint_store);
     table.finish();
   }
-  read_cluster(*document, job, problems);
+  read_cluster(document, job, stages_known, problems);
   if (!problems.empty())
     return std::nullopt;
+  if (job.microbatches() > most_microbatches) {
+    table_reader table{document, "pipeline", problems};
+    table.complain("microbatches_per_origin",
+                   "expected at most " + std::to_string(most_microbatches)
+                       + " microbatches in an iteration, got " + std::to_string(job.microbatches())
+                       + " on " + std::to_string(job.replicas[0]) + " origins");
+    return std::nullopt;
+  }
   // Only a sound job is worth planning; "random" answers at once, whatever the strategy.
   scheduler::planner_options quick;
   quick.kind = scheduler::strategy::random;
   if (auto plan = scheduler::make_plan(job.instance(), quick);
       auto* why = std::get_if<scheduler::infeasible>(&plan)) {
-    table_reader table{*document, "pipeline", problems};
-    table.complain("path_length", "no feasible plan: " + why->reason + "; nearest: "
-                                      + why->nearest);
+    table_reader table{document, "pipeline", problems};
+    table.complain("path_length",
+                   "no feasible plan: " + why->reason + "; nearest: " + why->nearest);
     return std::nullopt;
   }
   return job;

@@ -14,21 +14,23 @@
 
 namespace skippipe::runtime {
 
+class toml_document;
+
 struct pipeline_config {
   std::uint32_t stages = 1;
   std::vector<std::uint32_t> layers_per_stage; ///< Empty: even.
   std::uint32_t path_length = 1;               ///< Stages a microbatch visits, stage 0 included.
   std::uint32_t microbatches_per_origin = 4;
-  std::uint32_t microbatch_size = 8;           ///< Samples.
-  std::uint32_t memory_microbatches = 4;       ///< In flight per node.
+  std::uint32_t microbatch_size = 8;     ///< Samples.
+  std::uint32_t memory_microbatches = 4; ///< In flight per node.
   scheduler::strategy strategy = scheduler::strategy::skippipe;
   bool deterministic = false;
   std::string on_failure = "reroute"; ///< Or "replay".
 };
 
 struct data_config {
-  std::filesystem::path dir;          ///< Prepared data; relative to the job file.
-  std::string corpus;                 ///< "debian": the built-in text, prepared at first run.
+  std::filesystem::path dir; ///< Prepared data; relative to the job file.
+  std::string corpus;        ///< "debian": the built-in text, prepared at first run.
   std::string tokenizer = "spm";
   std::uint32_t vocab_size = 2048;
 };
@@ -40,8 +42,8 @@ struct job_config {
   scheduler::path_limits limits;
   model::optimizer_options optimizer;
   std::uint64_t seed = 1;
-  std::uint64_t eval_every = 0;   ///< Iterations; 0: at the end only.
-  std::uint32_t eval_batches = 8; ///< Of microbatch_size samples.
+  std::uint64_t eval_every = 0;    ///< Iterations; 0: at the end only.
+  std::uint32_t eval_batches = 8;  ///< Of microbatch_size samples.
   std::uint64_t sample_tokens = 0; ///< Of text generated at the end.
   data_config data;
   std::uint64_t checkpoint_every = 0;
@@ -62,6 +64,8 @@ struct job_config {
 std::optional<job_config> load_job(const std::filesystem::path& file,
                                    const std::vector<std::string>& overrides,
                                    problem_list& problems);
+/// The same from a parsed document.
+std::optional<job_config> read_job(const toml_document& document, problem_list& problems);
 
 /// The names of scheduler::strategy as configuration and command line spell them.
 const std::vector<std::string>& strategy_names();

@@ -6,6 +6,26 @@
 
 namespace skippipe::runtime {
 
+namespace {
+
+/// What a file holds may be quoted: it must not break the line nor talk to the terminal.
+std::string one_line(const std::string& text) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string result;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n')
+      result += "\\n";
+    else if (byte < 0x20 || byte == 0x7f)
+      result += std::string{"\\x"} + digits[byte / 16] + digits[byte % 16];
+    else
+      result += c;
+  }
+  return result;
+}
+
+} // namespace
+
 std::string problem_list::text() const {
   auto sorted = problems_;
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
@@ -15,10 +35,10 @@ std::string problem_list::text() const {
   for (const auto& p : sorted) {
     if (!result.empty())
       result += '\n';
-    result += p.file;
+    result += one_line(p.file);
     if (p.line > 0)
       result += ":" + std::to_string(p.line) + ":" + std::to_string(p.column);
-    result += ": " + p.text;
+    result += ": " + one_line(p.text);
   }
   return result;
 }

@@ -40,14 +40,14 @@ config_problem at(const std::string& fallback, const toml::source_region& region
           std::move(text)};
 }
 
-/// Puts `from` over `into`, table by table.
-void overlay(toml::table& into, const toml::table& from) {
-  for (const auto& [key, value] : from) {
+/// Puts `from` over `into`, table by table; a copied node would forget its place.
+void overlay(toml::table& into, toml::table&& from) {
+  for (auto&& [key, value] : from) {
     auto* below = into.get_as<toml::table>(key.str());
     if (below != nullptr && value.is_table())
-      overlay(*below, *value.as_table());
+      overlay(*below, std::move(*value.as_table()));
     else
-      into.insert_or_assign(key, value);
+      into.insert_or_assign(key, std::move(value));
   }
 }
 
@@ -74,8 +74,8 @@ std::optional<toml_document> toml_document::load(const std::filesystem::path& fi
     // The message starts with the file's name already.
     auto text = std::string{error.what()};
     const auto prefix = file.string() + ": ";
-    problems.add({file.string(), 0, 0,
-                  text.starts_with(prefix) ? text.substr(prefix.size()) : text});
+    problems.add(
+        {file.string(), 0, 0, text.starts_with(prefix) ? text.substr(prefix.size()) : text});
     return std::nullopt;
   }
 }
@@ -93,7 +93,7 @@ bool toml_document::override_key(const std::string& assignment, problem_list& pr
                  "--set", problems);
   if (!over)
     return false;
-  overlay(root_, over->root_);
+  overlay(root_, std::move(over->root_));
   return true;
 }
 
@@ -202,8 +202,8 @@ bool table_reader::number(std::string_view key, double& out, double least, doubl
     return false;
   const auto value = node->is_number() ? node->value<double>() : std::nullopt;
   if (!value || !(*value >= least && *value <= most)) {
-    complain(key, "expected a number in " + shown(least) + ".." + shown(most) + ", got "
-                      + shown(*node));
+    complain(key,
+             "expected a number in " + shown(least) + ".." + shown(most) + ", got " + shown(*node));
     return false;
   }
   out = *value;
