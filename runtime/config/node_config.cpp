@@ -1,0 +1,248 @@
+#include "runtime/config/node_config.hpp"
+
+#include "runtime/config/toml_document.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace skippipe::runtime {
+
+namespace {
+
+constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
+
+void read_address(table_reader& table, const char* key, address& out) {
+  std::string text;
+  if (!table.text(key, text))
+    return;
+  if (const auto parsed = parse_address(text))
+    out = *parsed;
+  else
+    table.complain(key, "expected HOST:PORT, got '" + text + "'");
+}
+
+/// A file's path, relative to the configuration file.
+void read_path(const toml_document& document, table_reader& table, const char* key,
+               std::filesystem::path& out) {
+  std::string text;
+  if (!table.text(key, text))
+    return;
+  if (text.empty()) {
+    table.complain(key, "expected a path, got ''");
+    return;
+  }
+  out = text;
+  if (out.is_relative())
+    out = std::filesystem::path{document.name()}.parent_path() / out;
+}
+
+void read_self(const toml_document& document, node_config& node, problem_list& problems) {
+  table_reader table{document, "node", problems};
+  if (table.text("name", node.name)
+      && (node.name.empty() || node.name.find_first_of("/ \t\n") != std::string::npos))
+    table.complain("name", "expected a name without '/' or spaces, got '" + node.name + "'");
+  read_address(table, "listen", node.listen);
+  if (table.text("advertise", node.advertise) && !parse_address(node.advertise)
+      && !parse_address(node.advertise + ":0"))
+    table.complain("advertise", "expected HOST or HOST:PORT, got '" + node.advertise + "'");
+  node.data_listen.host = node.listen.host;
+  read_address(table, "data_listen", node.data_listen);
+  std::string ports;
+  if (table.text("ports", ports)) {
+    if (const auto range = parse_port_range(ports))
+      node.ports = *range;
+    else
+      table.complain("ports", "expected LOW-HIGH within 1..65535, got '" + ports + "'");
+  }
+  std::vector<std::string> seeds;
+  table.texts("seeds", seeds);
+  for (const auto& seed : seeds) {
+    const auto parsed = parse_address(seed);
+    if (parsed && parsed->port != 0)
+      node.seeds.push_back(*parsed);
+    else
+      table.complain("seeds", "expected HOST:PORT with a port in 1..65535, got '" + seed + "'");
+  }
+  table.integer("memory_microbatches", node.memory_microbatches, 1, 4096);
+  if (table.text("device", node.device) && node.device != "cpu" && node.device != "cuda"
+      && !node.device.starts_with("cuda:"))
+    table.complain("device", "expected 'cpu' or 'cuda:N', got '" + node.device + "'");
+  table.integer("threads", node.threads, 1, 4096);
+  table.text("location", node.location);
+  table.finish();
+}
+
+void read_scheduler(const toml_document& document, node_config& node, problem_list& problems) {
+  table_reader table{document, "scheduler", problems};
+  node.runs_scheduler = node.seeds.empty();
+  const bool said = table.boolean("enabled", node.runs_scheduler);
+  if (said && !node.runs_scheduler && node.seeds.empty())
+    table.complain("enabled", "expected true, as node.seeds names no cluster to join, got false");
+  read_path(document, table, "journal", node.journal);
+  table.texts("voters", node.voters);
+  std::set<std::string> seen;
+  for (const auto& voter : node.voters)
+    if (!seen.insert(voter).second)
+      table.complain("voters", "expected each name once, got '" + voter + "' twice");
+  table.finish();
+}
+
+bool only_loopback(const node_config& node) {
+  const auto here = [](const address& a) { return is_loopback(a.host); };
+  return here(node.listen) && here(node.data_listen)
+         && std::all_of(node.seeds.begin(), node.seeds.end(), here);
+}
+
+void read_security(const toml_document& document, node_config& node, problem_list& problems) {
+  table_reader table{document, "security", problems};
+  std::string mode = only_loopback(node) ? "insecure" : "tls";
+  table.choice("mode", mode, {"tls", "insecure"});
+  node.tls = mode == "tls";
+  read_path(document, table, "ca", node.ca);
+  read_path(document, table, "certificate", node.certificate);
+  read_path(document, table, "key", node.key);
+  table.texts("trusted_interfaces", node.trusted_interfaces);
+  table.finish();
+  if (!node.tls && !only_loopback(node))
+    table.complain("mode", "expected 'tls', as node.listen, node.data_listen or node.seeds leave "
+                           "this machine, got 'insecure'");
+  // With none of them the control plane would connect without any authentication.
+  const std::pair<const char*, const std::filesystem::path*> files[] = {
+      {"ca", &node.ca}, {"certificate", &node.certificate}, {"key", &node.key}};
+  for (const auto& [key, file] : files)
+    if (node.tls && file->empty() && !table.has(key))
+      table.complain(key, "expected a file, as security.mode is 'tls'; `skippipe certs` makes it");
+}
+
+void read_data_plane(const toml_document& document, node_config& node, problem_list& problems) {
+  table_reader table{document, "data_plane", problems};
+  table.choice("backend", node.data_backend, {"ucx", "tls"});
+  table.integer("tls_streams", node.tls_streams, 1, 64);
+  table.text("ucx_tls", node.ucx_tls);
+  table.choice("wire_dtype", node.wire_dtype, {"float32", "bfloat16"});
+  table.finish();
+  // UCX neither encrypts nor authenticates: whoever reaches its port can write memory.
+  if (node.data_backend == "ucx" && !is_loopback(node.data_listen.host)
+      && node.trusted_interfaces.empty())
+    table.complain("backend", "expected 'tls', as security.trusted_interfaces names no interface "
+                              "for node.data_listen = '"
+                                  + node.data_listen.text() + "', got 'ucx'");
+  if (node.data_backend == "tls" && !node.tls)
+    table.complain("backend", "expected 'ucx', as security.mode is 'insecure', got 'tls'");
+}
+
+void read_emulation(const toml_document& document, node_config& node, problem_list& problems) {
+  table_reader table{document, "emulation", problems};
+  auto& e = node.emulation;
+  table.text("location", e.location);
+  read_path(document, table, "links", e.links);
+  table.number("compute_s", e.compute_s, 0, 1e6);
+  table.integer("payload_bytes", e.payload_bytes, 0, most_bytes);
+  table.integer("sync_bytes", e.sync_bytes, 0, most_bytes);
+  table.number("time_scale", e.time_scale, 1e-6, 1e6);
+  table.finish();
+  if (!e.location.empty() && e.links.empty())
+    table.complain("links", "expected a table of links, as emulation.location is given");
+  else if (!e.links.empty() && e.location.empty())
+    table.complain("location", "expected a location, as emulation.links is given");
+}
+
+const std::vector<std::string>& node_tables() {
+  static const std::vector<std::string> names = {"node",    "scheduler", "security", "data_plane",
+                                                 "failure", "transfer",  "limits",   "trace",
+                                                 "metrics", "emulation"};
+  return names;
+}
+
+void read_all(const toml_document& document, node_config& node, problem_list& problems) {
+  read_self(document, node, problems);
+  read_scheduler(document, node, problems);
+  read_security(document, node, problems);
+  read_data_plane(document, node, problems);
+  read_emulation(document, node, problems);
+  {
+    table_reader table{document, "failure", problems};
+    table.number("detect_within_s", node.detect_within_s, 0.5, 3600);
+    table.finish();
+  }
+  {
+    table_reader table{document, "transfer", problems};
+    table.number("max_share", node.transfer_share, 0.01, 1);
+    table.finish();
+  }
+  {
+    table_reader table{document, "limits", problems};
+    table.number("max_upload_mbps", node.max_upload_mbps, 0, 1e9);
+    table.finish();
+  }
+  {
+    table_reader table{document, "trace", problems};
+    table.boolean("enabled", node.trace);
+    read_path(document, table, "dir", node.trace_dir);
+    table.finish();
+  }
+  table_reader table{document, "metrics", problems};
+  if (table.has("listen"))
+    read_address(table, "listen", node.metrics.emplace());
+  table.finish();
+}
+
+void read_root(const toml_document& document, const std::vector<std::string>& tables,
+               problem_list& problems) {
+  table_reader root{document, "", problems};
+  for (const auto& name : tables)
+    root.accept(name);
+  root.finish();
+}
+
+std::optional<toml_document> open(const std::filesystem::path& file,
+                                  const std::vector<std::string>& overrides,
+                                  problem_list& problems) {
+  auto document = toml_document::load(file, problems);
+  if (document)
+    for (const auto& word : overrides)
+      document->override_key(word, problems);
+  return document;
+}
+
+} // namespace
+
+std::optional<node_config> read_node(const toml_document& document, problem_list& problems) {
+  node_config node;
+  read_root(document, node_tables(), problems);
+  read_all(document, node, problems);
+  return problems.empty() ? std::optional{node} : std::nullopt;
+}
+
+std::optional<cluster_config> read_cluster(const toml_document& document, problem_list& problems) {
+  cluster_config cluster;
+  auto tables = node_tables();
+  tables.push_back("cluster");
+  read_root(document, tables, problems);
+  read_all(document, cluster.common, problems);
+  table_reader table{document, "cluster", problems};
+  if (table.text("name", cluster.name)
+      && (cluster.name.empty() || cluster.name.find_first_of("/ \t\n") != std::string::npos))
+    table.complain("name", "expected a name without '/' or spaces, got '" + cluster.name + "'");
+  // The first only schedules; someone has to train.
+  table.integer("nodes", cluster.nodes, 2, 4096);
+  read_path(document, table, "dir", cluster.dir);
+  table.finish();
+  return problems.empty() ? std::optional{cluster} : std::nullopt;
+}
+
+std::optional<node_config> load_node(const std::filesystem::path& file,
+                                     const std::vector<std::string>& overrides,
+                                     problem_list& problems) {
+  const auto document = open(file, overrides, problems);
+  return document ? read_node(*document, problems) : std::nullopt;
+}
+
+std::optional<cluster_config> load_cluster(const std::filesystem::path& file,
+                                           const std::vector<std::string>& overrides,
+                                           problem_list& problems) {
+  const auto document = open(file, overrides, problems);
+  return document ? read_cluster(*document, problems) : std::nullopt;
+}
+
+} // namespace skippipe::runtime

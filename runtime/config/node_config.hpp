@@ -1,0 +1,80 @@
+// A node daemon and a local cluster as their TOML files describe them.
+#pragma once
+
+#include "runtime/config/address.hpp"
+#include "runtime/config/problems.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace skippipe::runtime {
+
+class toml_document;
+
+/// How a node pretends to be elsewhere and slower; nominal, independent of the real tensors.
+struct emulation_config {
+  std::string location;        ///< Empty: no emulation of links.
+  std::filesystem::path links; ///< Table of latencies and bandwidths between locations.
+  double compute_s = 0;        ///< One stage's forward of one microbatch; 0: real compute.
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t sync_bytes = 0;
+  double time_scale = 1; ///< Emulated seconds per real second.
+};
+
+struct node_config {
+  std::string name = "node";
+  address listen{"127.0.0.1", 0}; ///< Control plane.
+  std::string advertise;          ///< Host (or HOST:PORT) told to others; empty: as listened on.
+  address data_listen{"127.0.0.1", 0};
+  port_range ports;
+  std::vector<address> seeds; ///< Empty: this node starts a cluster of its own.
+  std::uint32_t memory_microbatches = 4;
+  std::string device = "cpu"; ///< Or "cuda:N".
+  unsigned threads = 1;
+  std::string location;
+
+  bool runs_scheduler = false;
+  std::filesystem::path journal;
+  std::vector<std::string> voters;
+
+  bool tls = false;
+  std::filesystem::path ca, certificate, key;
+  std::vector<std::string> trusted_interfaces; ///< Names or address prefixes that UCX may use.
+
+  std::string data_backend = "ucx"; ///< Or "tls".
+  std::uint32_t tls_streams = 4;
+  std::string ucx_tls = "tcp"; ///< UCX transports.
+  std::string wire_dtype = "float32";
+
+  double detect_within_s = 4;   ///< Every heartbeat, deadline and timeout derives from it.
+  double transfer_share = 0.25; ///< Of the upload, for state transfers.
+  double max_upload_mbps = 0;   ///< 0: no limit.
+  bool trace = true;
+  std::filesystem::path trace_dir;
+  std::optional<address> metrics;
+  emulation_config emulation;
+};
+
+/// A cluster of daemons on this machine; the first runs the scheduler and no stage.
+struct cluster_config {
+  std::string name = "local";
+  std::uint32_t nodes = 9;
+  std::filesystem::path dir = "runs/cluster"; ///< Keys, journal and logs.
+  node_config common;                         ///< What all nodes share.
+};
+
+/// Reads and checks everything; nullopt with all problems otherwise. `overrides` are --set words.
+std::optional<node_config> load_node(const std::filesystem::path& file,
+                                     const std::vector<std::string>& overrides,
+                                     problem_list& problems);
+std::optional<cluster_config> load_cluster(const std::filesystem::path& file,
+                                           const std::vector<std::string>& overrides,
+                                           problem_list& problems);
+/// The same from a parsed document.
+std::optional<node_config> read_node(const toml_document& document, problem_list& problems);
+std::optional<cluster_config> read_cluster(const toml_document& document, problem_list& problems);
+
+} // namespace skippipe::runtime

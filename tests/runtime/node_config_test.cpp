@@ -1,0 +1,154 @@
+// Node and cluster files: what they say, and what they must not say.
+#include "runtime/config/default_files.hpp"
+#include "runtime/config/node_config.hpp"
+#include "runtime/config/toml_document.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace skippipe::runtime;
+
+namespace {
+
+template <class Config>
+struct outcome {
+  std::optional<Config> config;
+  std::string problems;
+};
+
+outcome<node_config> node_of(const std::string& text) {
+  problem_list problems;
+  const auto document = toml_document::parse(text, "dir/node.toml", problems);
+  REQUIRE(document);
+  auto config = read_node(*document, problems);
+  return {std::move(config), problems.text()};
+}
+
+outcome<cluster_config> cluster_of(const std::string& text) {
+  problem_list problems;
+  const auto document = toml_document::parse(text, "cluster.toml", problems);
+  REQUIRE(document);
+  auto config = read_cluster(*document, problems);
+  return {std::move(config), problems.text()};
+}
+
+const std::string secured = "[security]\nmode = 'tls'\nca = 'ca.pem'\ncertificate = 'n.pem'\n"
+                            "key = 'n.key'\n";
+
+} // namespace
+
+TEST_CASE("an empty node file is a cluster of its own on this machine", "[config][node]") {
+  const auto [node, problems] = node_of("");
+  REQUIRE(problems == "");
+  REQUIRE(node);
+  CHECK(node->runs_scheduler);
+  CHECK_FALSE(node->tls);
+  CHECK(is_loopback(node->listen.host));
+  CHECK(is_loopback(node->data_listen.host));
+  CHECK(node->detect_within_s == 4);
+}
+
+TEST_CASE("the default files are what absent keys mean", "[config][node]") {
+  const auto [node, problems] = node_of(default_file("node"));
+  REQUIRE(problems == "");
+  const auto empty = node_of("").config;
+  CHECK(node->listen == empty->listen);
+  CHECK(node->data_listen == empty->data_listen);
+  CHECK(node->memory_microbatches == empty->memory_microbatches);
+  CHECK(node->threads == empty->threads);
+  CHECK(node->runs_scheduler == empty->runs_scheduler);
+  CHECK(node->tls == empty->tls);
+  CHECK(node->data_backend == empty->data_backend);
+  CHECK(node->tls_streams == empty->tls_streams);
+  CHECK(node->ucx_tls == empty->ucx_tls);
+  CHECK(node->wire_dtype == empty->wire_dtype);
+  CHECK(node->detect_within_s == empty->detect_within_s);
+  CHECK(node->transfer_share == empty->transfer_share);
+  CHECK(node->max_upload_mbps == empty->max_upload_mbps);
+  CHECK(node->trace == empty->trace);
+
+  const auto cluster = cluster_of(default_file("cluster"));
+  REQUIRE(cluster.problems == "");
+  CHECK(cluster.config->nodes == cluster_config{}.nodes);
+  CHECK(cluster.config->name == cluster_config{}.name);
+  CHECK(default_file("nod") == "");
+}
+
+TEST_CASE("a worker on a LAN is read in full", "[config][node]") {
+  const auto [node, problems] =
+      node_of("[node]\nname = 'paris-1'\nlisten = '10.0.0.5:7000'\nadvertise = 'paris.lan'\n"
+              "data_listen = '[fd00::5]:7100'\nports = '7100-7199'\n"
+              "seeds = ['10.0.0.1:7000']\nmemory_microbatches = 3\ndevice = 'cuda:1'\n"
+              + secured
+              + "trusted_interfaces = ['eth1']\n[failure]\ndetect_within_s = 2\n"
+                "[metrics]\nlisten = '127.0.0.1:9400'\n");
+  REQUIRE(problems == "");
+  CHECK(node->listen == address{"10.0.0.5", 7000});
+  CHECK(node->data_listen == address{"fd00::5", 7100});
+  CHECK(node->data_listen.text() == "[fd00::5]:7100");
+  CHECK(node->ports == port_range{7100, 7199});
+  CHECK_FALSE(node->runs_scheduler);
+  CHECK(node->tls);
+  CHECK(node->ca == "dir/ca.pem"); // Beside the configuration file.
+  CHECK(node->detect_within_s == 2);
+  CHECK(node->metrics == address{"127.0.0.1", 9400});
+}
+
+TEST_CASE("bad node files name the key and what was expected", "[config][node]") {
+  const auto [text, expected] = GENERATE_COPY(table<std::string, std::string>({
+      {"[node]\nname = 7", "dir/node.toml:2:8: node.name: expected a string, got 7"},
+      {"[node]\nname = 'a b'", "2:8: node.name: expected a name without"},
+      {"[node]\nlisten = 'here'", "2:10: node.listen: expected HOST:PORT, got 'here'"},
+      {"[node]\nlisten = '1.2.3.4:70000'", "node.listen: expected HOST:PORT"},
+      {"[node]\nlisten = 'a b:1'", "node.listen: expected HOST:PORT"},
+      {"[node]\nadvertise = ':'", "node.advertise: expected HOST or HOST:PORT"},
+      {"[node]\nports = '7199-7100'", "2:9: node.ports: expected LOW-HIGH"},
+      {"[node]\nports = '0-10'", "node.ports: expected LOW-HIGH"},
+      {"[node]\nseeds = ['127.0.0.1:0']", "node.seeds: expected HOST:PORT with a port"},
+      {"[node]\nseeds = [1]", "node.seeds: expected strings, got 1"},
+      {"[node]\nmemory_microbatches = 0",
+       "2:23: node.memory_microbatches: expected an integer in 1..4096, got 0"},
+      {"[node]\ndevice = 'gpu'", "node.device: expected 'cpu' or 'cuda:N', got 'gpu'"},
+      {"[failure]\nheartbeet_ms = 1", "2:1: failure: unknown key 'heartbeet_ms'"},
+      {"[secrity]\nmode = 'tls'", "unknown key 'secrity', did you mean 'security'?"},
+      {"[scheduler]\nenabled = false", "scheduler.enabled: expected true, as node.seeds names no"},
+      {"[scheduler]\nvoters = ['a', 'b', 'a']", "scheduler.voters: expected each name once"},
+      {"[security]\nmode = 'tls'", "security.ca: expected a file"},
+      {"[security]\nmode = 'none'", "security.mode: expected one of tls, insecure, got 'none'"},
+      // Beyond this machine nothing goes without authentication.
+      {"[node]\nlisten = '0.0.0.0:7000'", "security.ca: expected a file"},
+      {"[node]\nlisten = '0.0.0.0:7000'\n[security]\nmode = 'insecure'",
+       "security.mode: expected 'tls'"},
+      {"[node]\nlisten = '127.evil.org:7000'\n[security]\nmode = 'insecure'",
+       "security.mode: expected 'tls'"},
+      {"[node]\nlisten = '10.0.0.5:7000'\n" + secured, "data_plane.backend: expected 'tls'"},
+      {"[data_plane]\nbackend = 'tls'", "data_plane.backend: expected 'ucx'"},
+      {"[data_plane]\ntls_streams = 0", "data_plane.tls_streams: expected an integer in 1..64"},
+      {"[failure]\ndetect_within_s = 0.1", "failure.detect_within_s: expected a number in 0.5"},
+      {"[transfer]\nmax_share = 2", "transfer.max_share: expected a number"},
+      {"[metrics]\nlisten = 9400", "metrics.listen: expected a string, got 9400"},
+      {"[emulation]\nlocation = 'x'", "emulation.links: expected a table of links"},
+      {"[emulation]\nlinks = 'l.json'", "emulation.location: expected a location"},
+      {"[emulation]\ntime_scale = 0", "emulation.time_scale: expected a number"},
+      {"node = 3", "node: expected a table"},
+  }));
+  const auto [node, problems] = node_of(text);
+  CAPTURE(text, problems);
+  CHECK_FALSE(node);
+  CHECK(problems.find(expected) != std::string::npos);
+}
+
+TEST_CASE("all problems come at once, in the order of the file", "[config][node]") {
+  const auto [node, problems] = node_of("[node]\ndevice = 'tpu'\nname = ''\n[failure]\nx = 1\n");
+  CHECK_FALSE(node);
+  const auto device = problems.find(":2:"), name = problems.find(":3:"), x = problems.find(":5:");
+  REQUIRE(x != std::string::npos);
+  CHECK(device < name);
+  CHECK(name < x);
+}
+
+TEST_CASE("a cluster of one node trains nothing", "[config][cluster]") {
+  const auto [cluster, problems] = cluster_of("[cluster]\nnodes = 1");
+  CHECK_FALSE(cluster);
+  CHECK(problems.find("cluster.toml:2:9: cluster.nodes: expected an integer in 2..4096, got 1")
+        != std::string::npos);
+}
