@@ -221,3 +221,31 @@ TEST_CASE("an impossible norm replays once, then skips, then stops", "[actors][s
     CHECK(result.failure.find("stage 0") != std::string::npos);
   }
 }
+
+TEST_CASE("full nodes, crossing paths, late and early inputs never deadlock",
+          "[actors][simulation][R4]") {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    INFO("seed " << seed);
+    random_source random{seed * 977};
+    scheduler::instance problem = random_problem(random);
+    problem.path_length = problem.stages > 2 ? problem.stages - 1 : problem.stages;
+    problem.microbatches_per_origin = 6;
+    for (auto& node : problem.nodes)
+      node.memory = 1 + static_cast<std::uint32_t>(random.below(2)); // Every node is full.
+    sim_options options;
+    options.seed = seed;
+    options.job.plan = random_plan(problem, random.next());
+    for (const auto& node : problem.nodes)
+      options.job.memory.push_back(node.memory);
+    options.job.last = 2;
+    // From no delay at all to a thousand times a task.
+    options.faults.latency_ns = 0;
+    options.faults.jitter_ns = seed % 3 == 0 ? 1 : seed % 3 == 1 ? 20'000'000 : 10'000'000'000;
+    options.compute_jitter = seed % 2 == 0 ? 0 : 50;
+    const auto result = sim_cluster{options}.run();
+    REQUIRE(result.failure == "");
+    REQUIRE(result.finished);
+    for (std::size_t node = 0; node < problem.nodes.size(); ++node)
+      REQUIRE(result.peak_in_flight[node] <= problem.nodes[node].memory);
+  }
+}
