@@ -13,6 +13,7 @@ search::search(const instance& problem, std::uint64_t seed, bool fixed_arrangeme
 void search::touch(microbatch_id m) {
   const std::uint32_t i = edit_.count++;
   edit_.touched[i] = m;
+  is_moved_[m] = 1;
   edit_.hops[i].assign(&state_.hop_at(m, 0), &state_.hop_at(m, 0) + state_.hops() + 1);
 }
 
@@ -138,7 +139,7 @@ bool search::exchange_tails() {
   touch(other);
   if (fixed_routes_) {
     if (state_.hop_at(m, 0) == state_.hop_at(other, 0)) {
-      edit_.count = 0;
+      undo();
       return false;
     }
     std::swap(state_.hop_at(m, 0), state_.hop_at(other, 0));
@@ -173,16 +174,16 @@ void search::descend(const insertion& job, std::uint32_t h, double time, double 
     // Back through the gaps.
     const node_id origin = trial_[0];
     const task_costs home = problem_.costs(origin, 0);
-    double t = state_.gap(origin, time + problem_.link(last, origin), home.loss_s, job.m, job.other)
+    double t = state_.gap(origin, time + problem_.link(last, origin), home.loss_s, is_moved_)
                + home.loss_s;
     node_id from = origin;
     for (std::uint32_t x = state_.hops(); x > 0; --x) {
       const node_id n = trial_[x];
       const double b = problem_.costs(n, state_.stage_of[n]).backward_s;
-      t = state_.gap(n, t + problem_.link(from, n), b, job.m, job.other) + b;
+      t = state_.gap(n, t + problem_.link(from, n), b, is_moved_) + b;
       from = n;
     }
-    t = state_.gap(origin, t + problem_.link(from, origin), home.backward_s, job.m, job.other)
+    t = state_.gap(origin, t + problem_.link(from, origin), home.backward_s, is_moved_)
         + home.backward_s;
     t *= 1 + job.noise * random_.unit();
     if (t < best_finish_) {
@@ -208,7 +209,7 @@ void search::descend(const insertion& job, std::uint32_t h, double time, double 
       double t = time + problem_.link(last, n);
       if (t + c.forward_s + more + problem_.link(n, trial_[0]) >= best_finish_)
         continue;
-      t = state_.gap(n, t, c.forward_s, job.m, job.other) + c.forward_s;
+      t = state_.gap(n, t, c.forward_s, is_moved_) + c.forward_s;
       if (t + more >= best_finish_)
         continue;
       if (budget_ > 0)
@@ -254,7 +255,7 @@ bool search::rebuild_path() {
   }
   for (std::uint32_t i = 0; i < edit_.count; ++i) {
     const microbatch_id x = edit_.touched[i];
-    insertion job{x, i == 0 ? other : x, random_.below(2) ? random_.unit() * 0.1 : 0, 4};
+    insertion job{x, random_.below(2) ? random_.unit() * 0.1 : 0, 4};
     trial_.assign(state_.hops() + 1, 0);
     trial_[0] = state_.hop_at(x, 0);
     best_finish_ = std::numeric_limits<double>::infinity();
@@ -263,7 +264,6 @@ bool search::rebuild_path() {
     const task_costs home = problem_.costs(trial_[0], 0);
     descend(job, 1, state_.end[state_.first_task(x)], home.loss_s + home.backward_s, {}, sets[i]);
     if (best_trial_.empty()) {
-      edit_.count = i + 1;
       undo();
       return false;
     }
@@ -312,6 +312,21 @@ bool search::swap_roles() {
   }
   if (a == b)
     return false;
+  const auto visits = [&](microbatch_id m, node_id n) {
+    for (std::uint32_t h = 0; h <= state_.hops(); ++h)
+      if (state_.hop_at(m, h) == n)
+        return true;
+    return false;
+  };
+  // Either all that is affected asks for new times, or the present order is kept.
+  if (random_.below(4) != 0) {
+    std::uint32_t affected = 0;
+    for (microbatch_id m = 0; m < state_.microbatches() && affected <= edit::most; ++m)
+      affected += visits(m, a) || visits(m, b);
+    for (microbatch_id m = 0; m < state_.microbatches() && affected <= edit::most; ++m)
+      if (visits(m, a) || visits(m, b))
+        touch(m);
+  }
   edit_.roles = true;
   edit_.swapped[0] = a;
   edit_.swapped[1] = b;
@@ -321,18 +336,18 @@ bool search::swap_roles() {
 
 /// Asks for times of all steps of `m`: mostly gaps that other work leaves, now and then ahead of
 /// others or later.
-void search::place(microbatch_id m) {
+void search::place(microbatch_id m, bool calm) {
   const task first = state_.first_task(m);
-  const bool use_gaps = random_.below(4) != 0;
+  const bool use_gaps = calm || random_.below(4) != 0;
   double ready = state_.start[first];
-  const std::uint32_t variation = random_.below(8);
+  const std::uint32_t variation = calm ? 7 : random_.below(8);
   if (variation == 0) {
     // Takes the turn of another microbatch.
     ready = state_.start[state_.first_task(random_.below(state_.microbatches()))];
   } else if (variation == 1) {
     ready = std::max(0.0, ready + (random_.unit() - 0.5) * 8 * state_.seconds(first));
   }
-  const std::uint32_t odd = random_.below(2 * state_.steps());
+  const std::uint32_t odd = calm ? state_.steps() : random_.below(2 * state_.steps());
   for (std::uint32_t i = 0; i < state_.steps(); ++i) {
     const task t = first + i;
     if (i > 0)
@@ -340,8 +355,7 @@ void search::place(microbatch_id m) {
     if (i == odd)
       ready += (random_.unit() - 0.3) * 4 * state_.seconds(t);
     else if (use_gaps)
-      ready = state_.gap(state_.node_of(t), ready, state_.seconds(t), m,
-                         edit_.touched[edit_.count - 1]);
+      ready = state_.gap(state_.node_of(t), ready, state_.seconds(t), is_moved_);
     if (i > 0)
       ready = std::max(ready, wanted_[t - 1]);
     wanted_[t] = ready;
@@ -417,15 +431,12 @@ const std::vector<search::task>& search::merged() {
   moved_.clear();
   for (std::uint32_t i = 0; i < edit_.count; ++i) {
     const microbatch_id m = edit_.touched[i];
-    is_moved_[m] = 1;
     for (std::uint32_t s = 0; s < state_.steps(); ++s)
       moved_.push_back(state_.first_task(m) + s);
   }
   const auto sooner = [&](task a, task b) { return wanted_[a] < wanted_[b]; };
-  if (edit_.count == 2) {
-    const auto middle = moved_.begin() + state_.steps();
-    std::inplace_merge(moved_.begin(), middle, moved_.end(), sooner);
-  }
+  if (edit_.count > 1)
+    std::stable_sort(moved_.begin(), moved_.end(), sooner);
   // Nothing changes before the first task that leaves its place or wants another one.
   std::size_t from = state_.sequence.size();
   for (const task t : moved_)
@@ -450,8 +461,6 @@ const std::vector<search::task>& search::merged() {
   }
   while (next < moved_.size())
     candidate_[out++] = moved_[next++];
-  for (std::uint32_t i = 0; i < edit_.count; ++i)
-    is_moved_[edit_.touched[i]] = 0;
   return candidate_;
 }
 
@@ -483,6 +492,8 @@ bool search::moves_frozen() const {
 }
 
 bool search::propose(std::uint32_t kind) {
+  for (std::uint32_t i = 0; i < edit_.count; ++i)
+    is_moved_[edit_.touched[i]] = 0;
   edit_.count = 0;
   edit_.roles = false;
   placed_ = false;
@@ -510,6 +521,7 @@ plan search::improve(const plan& from, const search_limits& limits) {
   frozen_ = limits.frozen;
   wanted_.assign(std::size_t{state_.microbatches()} * state_.width(), 0);
   is_moved_.assign(state_.microbatches(), 0);
+  edit_.count = 0;
   std::vector<node_id> best_hops = state_.hop_node;
   auto best_nodes = state_.nodes_of;
   auto best_sequence = state_.sequence;
@@ -561,12 +573,12 @@ plan search::improve(const plan& from, const search_limits& limits) {
       if (placed_)
         continue;
       state_.refresh(edit_.touched[i]);
-      place(edit_.touched[i]);
+      place(edit_.touched[i], edit_.roles);
     }
-    if (edit_.roles) {
+    if (edit_.roles && edit_.count == 0) {
       candidate_ = state_.sequence;
       from_ = 0;
-    } else if (merged() == state_.sequence && same_paths()) {
+    } else if (merged() == state_.sequence && !edit_.roles && same_paths()) {
       continue;
     }
     const double bar = state_.value.cost - temperature * std::log(1 - random_.unit());

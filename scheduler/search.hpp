@@ -39,10 +39,11 @@ private:
 
   /// What a move did to the paths, to take it back.
   struct edit {
-    microbatch_id touched[2];
+    static constexpr std::uint32_t most = 24;
+    microbatch_id touched[most];
     std::uint32_t count = 0;
-    std::vector<node_id> hops[2]; ///< As they were, origin first.
-    node_id swapped[2];           ///< Nodes that changed roles.
+    std::vector<node_id> hops[most]; ///< As they were, origin first.
+    node_id swapped[2];              ///< Nodes that changed roles.
     bool roles = false;
   };
 
@@ -53,7 +54,7 @@ private:
   bool exchange_tails();
   bool rebuild_path();
   struct insertion {
-    microbatch_id m, other;
+    microbatch_id m;
     double noise;
     std::uint32_t width;
   };
@@ -73,7 +74,7 @@ private:
   void undo();
   void apply_roles(node_id a, node_id b);
   bool route_fits(microbatch_id m) const;
-  void place(microbatch_id m);
+  void place(microbatch_id m, bool calm);
   const std::vector<task>& merged();
 
   const instance& problem_;
@@ -83,7 +84,7 @@ private:
   edit edit_;
   std::vector<double> wanted_; ///< Per task: the time a touched task asks for.
   std::vector<task> moved_, candidate_;
-  std::vector<std::uint8_t> is_moved_; ///< Per microbatch.
+  std::vector<std::uint8_t> is_moved_; ///< Per microbatch: touched by the present edit.
   std::uint64_t iterations_ = 0;
   std::size_t from_ = 0; ///< Place before which the candidate equals the sequence.
   std::vector<std::uint8_t> frozen_;

@@ -256,13 +256,13 @@ void search_state::commit(const std::vector<task>& order, std::size_t from, cons
   }
 }
 
-double search_state::gap(node_id n, double ready, double seconds, microbatch_id except,
-                         microbatch_id other) const {
+double search_state::gap(node_id n, double ready, double seconds,
+                         const std::vector<std::uint8_t>& without) const {
   const auto& tasks = calendar_[n];
   auto it = std::upper_bound(tasks.begin(), tasks.end(), ready,
                              [](double t, const busy& b) { return t < b.end; });
   for (; it != tasks.end() && it->start < ready + seconds; ++it)
-    if (it->owner != except && it->owner != other)
+    if (!without[it->owner])
       ready = it->end;
   return ready;
 }

@@ -73,9 +73,9 @@ public:
   void commit(const std::vector<task>& order, std::size_t from, const score& s);
 
   /// Earliest start at or after `ready` in a gap of the committed calendar of node `n`, tasks of
-  /// `except` left out.
-  double gap(node_id n, double ready, double seconds, microbatch_id except,
-             microbatch_id other) const;
+  /// the microbatches marked in `without` left out.
+  double gap(node_id n, double ready, double seconds,
+             const std::vector<std::uint8_t>& without) const;
 
   struct busy {
     double start, end;
