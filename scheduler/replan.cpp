@@ -196,7 +196,12 @@ plan_result replan(const instance& problem, const replan_request& request,
                    const planner_options& options, replan_report& report) {
   const auto begin = std::chrono::steady_clock::now();
   report = {};
-  const auto afresh = [&] { return make_plan(problem, options); };
+  // Nothing can be kept: what is in flight is lost, too.
+  const auto afresh = [&] {
+    report.kept_paths.clear();
+    report.lost = request.in_flight;
+    return make_plan(problem, options);
+  };
   if (const auto wrong = check_instance(problem); !wrong.empty())
     return infeasible{wrong.front(), "correct the instance"};
   const plan& old = *request.running;

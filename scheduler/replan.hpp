@@ -22,7 +22,9 @@ struct replan_request {
 struct replan_report {
   std::vector<node_id> moved_nodes;      ///< New ids of nodes that now serve another stage.
   std::vector<microbatch_id> kept_paths; ///< Ids (in the new plan) whose path did not change.
-  std::vector<microbatch_id> lost;       ///< In flight, but a node of theirs is gone (old ids).
+  std::vector<microbatch_id>
+      lost; ///< In flight, but not kept: a node of theirs is gone, or no valid
+            ///< plan keeps them (old ids).
 };
 
 /// A valid plan of `problem` that keeps stages and paths of the running one where it can; nodes move
