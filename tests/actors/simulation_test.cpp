@@ -249,3 +249,19 @@ TEST_CASE("full nodes, crossing paths, late and early inputs never deadlock",
       REQUIRE(result.peak_in_flight[node] <= problem.nodes[node].memory);
   }
 }
+
+TEST_CASE("an iteration that does not balance is never committed", "[actors][simulation][R5]") {
+  scheduler::plan plan;
+  scheduler::instance problem;
+  auto options = job_from(5, plan, problem);
+  options.faults.filter = [](node_id, node_id, wire_message& message) {
+    auto* report = std::get_if<reduced>(&message);
+    if (report != nullptr && report->iteration == 2 && !report->contributions.empty())
+      report->contributions.pop_back();
+    return true;
+  };
+  const auto result = sim_cluster{options}.run();
+  CHECK_FALSE(result.finished);
+  CHECK(result.iterations.size() == 1);
+  CHECK(result.failure.find("does not balance") != std::string::npos);
+}
