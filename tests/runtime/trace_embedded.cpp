@@ -31,7 +31,7 @@ TEST_CASE("a training run leaves a complete trace", "[trace][embedded]") {
   options.job.last = problem.iterations;
   options.job.clip = problem.optimizer.clip;
   options.job.publish_checkpoint = [](iteration_no) {};
-  options.write_snapshot = [](const actors::stage_snapshot&) {};
+  options.write_snapshot = [](const model::shard_snapshot&) {};
   for (node_id node = 0; node < plan.order.size(); ++node)
     options.node_names.push_back("n" + std::to_string(node));
   options.run_dir = dir.path;
