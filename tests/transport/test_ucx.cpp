@@ -66,7 +66,7 @@ TEST_CASE("the checksum sees every flipped bit and every size", "[transport][che
 }
 
 TEST_CASE("corrupted bytes lose the peer and are not delivered", "[transport][ucx]") {
-  const buffer payload = filled(500'000, 1);
+  const buffer payload = filled(std::size_t{8} << 20, 1);
   pair_of_peers p;
   p.at_b.refuse_if = [&](peer_id, std::span<const std::byte> header, std::size_t) {
     // The rendezvous has begun, the bytes have not moved: what a broken network would do to them.

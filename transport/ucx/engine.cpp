@@ -55,7 +55,12 @@ bool engine::poll() {
     worked = true;
   worked |= reap_failed();
   worked |= reap_departures();
-  return worked;
+  // In the middle of a stream of messages the next one is microseconds away: cheaper to look again
+  // than to sleep and be woken.
+  const auto now = progress_thread::clock::now();
+  if (worked)
+    last_work_ = now;
+  return now - last_work_ < options_.linger;
 }
 
 connection* engine::find(peer_id peer, std::uint64_t serial) {
@@ -229,10 +234,10 @@ void engine::force_close(departure& d) {
 
 /// Advances a departure; true when it is over.
 ///
-/// An endpoint is closed only when it is quiet or broken, however long that takes. Its peer may be
-/// writing into a buffer of ours until then (that is how UCX's rendezvous works, and closing does not
-/// stop it), and UCX 1.13 reads freed memory when a peer's close arrives while our own still waits
-/// for the socket. A frozen peer's endpoint so stays, with its buffers, until the peer wakes or dies.
+/// An endpoint is closed only when it is quiet or broken, however long that takes: UCX 1.13 reads
+/// freed memory when a peer's close arrives while our own still waits for the socket, and a rendezvous
+/// under way may go on writing into its buffer. A frozen peer's endpoint so stays, with its buffers,
+/// until the peer wakes or dies.
 bool engine::depart(departure& d) {
   connection& c = d.gone;
   if (c.ep == nullptr)

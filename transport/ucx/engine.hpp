@@ -42,7 +42,7 @@ private:
 
   // send.cpp
   void pump(peer_id peer, std::uint64_t serial);
-  void post(connection& c, outgoing message);
+  void hand_over(connection& c, outgoing message);
   void submit(connection& c, operation& op);
   void finish_send(operation& op, ucs_status_t status);
   void say_goodbye(connection& c);
@@ -75,6 +75,7 @@ private:
   std::vector<std::pair<ucp_ep_h, std::error_code>> failed_; ///< Reported by UCX, to be handled.
   std::list<operation> operations_; ///< After UCX is gone nothing refers to them.
   bool leaving_ = false;
+  progress_thread::clock::time_point last_work_;
   runtime ucx_; ///< Last: destroyed first.
 };
 

@@ -47,6 +47,8 @@ std::error_code open_runtime(const ucx_options& options, runtime& out) {
   // are looked up without their TCP_ (unlike the environment's names).
   if (!set(config, "TLS", options.transports) || !set(config, "NET_DEVICES", options.devices)
       || !set(config, "CONN_NB", "y")
+      || !set(config, "RX_SEG_SIZE", std::to_string(options.segment_bytes))
+      || !set(config, "TX_SEG_SIZE", std::to_string(options.segment_bytes))
       || (!options.port_range.empty() && !set(config, "PORT_RANGE", options.port_range)))
     return errc::setup_failed;
 

@@ -47,11 +47,11 @@ void engine::pump(peer_id peer, std::uint64_t serial) {
       return;
     outgoing message = std::move(c->waiting.front());
     c->waiting.pop_front();
-    post(*c, std::move(message));
+    hand_over(*c, std::move(message));
   }
 }
 
-void engine::post(connection& c, outgoing message) {
+void engine::hand_over(connection& c, outgoing message) {
   prefix p;
   p.from = options_.self;
   p.from_session = session_;

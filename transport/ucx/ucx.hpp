@@ -4,8 +4,9 @@
 // this process. So it listens only on the devices named here. Addresses come from `local_address`
 // of the peer over an authenticated channel.
 //
-// Payloads above UCX's rendezvous threshold (about 20 KB on tcp) land straight in the buffer that
-// `place` returned; smaller ones are copied once out of UCX's receive buffer. One progress thread
+// A payload is copied once, out of UCX's receive segments into the buffer that `place` returned. UCX
+// could spare that copy on tcp only for endpoints that do not report errors (it then lets the peer
+// write into our memory, which a frozen peer might do long after we have given it up). One progress thread
 // owns all UCX objects and sleeps when idle. A peer that dies is noticed within a second; a frozen or
 // cut-off one perhaps never: rely on deadlines and on the control plane's heartbeats.
 //
@@ -27,8 +28,10 @@ struct ucx_options {
   std::string devices = "lo";     ///< As UCX_NET_DEVICES: trusted interfaces; must not be empty.
   std::string port_range;         ///< "first-last"; empty: any port.
   bool checksum = false;          ///< Verify every payload; a mismatch loses the peer.
-  bool busy_poll = false;         ///< Never sleep: lower latency for one core.
-  std::size_t window = 32;        ///< Transfers handed to UCX at once per peer; the rest wait here.
+  std::chrono::microseconds linger{40};   ///< Awake for so long after the last work.
+  bool busy_poll = false;                 ///< Never sleep: lower latency for one core.
+  std::size_t segment_bytes = 512 * 1024; ///< UCX's own send and receive segments on tcp.
+  std::size_t window = 32; ///< Transfers handed to UCX at once per peer; the rest wait here.
   std::chrono::milliseconds goodbye{500}; ///< The longest a `close` waits for its last bytes.
 };
 
