@@ -43,7 +43,8 @@ const spm_module& module() {
         std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libskippipe_spm.so";
     // RTLD_DEEPBIND: SentencePiece must find its own protobuf, not the one that LibTorch brings.
     int mode = RTLD_NOW | RTLD_LOCAL;
-#ifndef __SANITIZE_ADDRESS__ // Which refuses RTLD_DEEPBIND; nothing with LibTorch runs under it here.
+// Sanitizers refuse RTLD_DEEPBIND; nothing with both LibTorch and SentencePiece runs under them.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     mode |= RTLD_DEEPBIND;
 #endif
     void* handle = ::dlopen(file.c_str(), mode);
