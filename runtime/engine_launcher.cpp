@@ -26,6 +26,8 @@ int exec_engine(char** argv) {
   // UCX would otherwise print stack traces from signal handlers of its own.
   ::setenv("UCX_HANDLE_ERRORS", "none", 0);
   ::setenv("UCX_ERROR_SIGNALS", "", 0);
+  // Nor may it hook mmap in a process that never asked for it.
+  ::setenv("UCX_MEM_EVENTS", "no", 0);
   std::error_code problem;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", problem);
   const auto engine = self.parent_path() / "skippipe-engine";
