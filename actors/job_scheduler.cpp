@@ -72,8 +72,7 @@ void job_scheduler_state::launch() {
       members_[node].stage = stage;
   for (const auto& [node, info] : members_) {
     env->net->send(node, assign{options.term, info.stage, committed_, options.checkpoint});
-    env->net->send(
-        node, set_plan{options.term, slice(options.plan, node, options.memory[node])});
+    env->net->send(node, set_plan{options.term, slice(options.plan, node, options.memory[node])});
   }
 }
 
@@ -82,7 +81,10 @@ void job_scheduler_state::accept(inbound& message) {
     return;
   std::visit(
       [this, &message](const auto& report) {
-        if constexpr (requires { report.node; this->on(report); }) {
+        if constexpr (requires {
+                        report.node;
+                        this->on(report);
+                      }) {
           if (report.node == message.from && members_.contains(report.node))
             on(report);
         }
@@ -406,9 +408,9 @@ scheduler_status job_scheduler_state::status() const {
           failure_};
 }
 
-scheduler_actor::behavior_type job_scheduler(
-    scheduler_actor::stateful_pointer<job_scheduler_state> self,
-    std::shared_ptr<environment> env, job_options options) {
+scheduler_actor::behavior_type
+job_scheduler(scheduler_actor::stateful_pointer<job_scheduler_state> self,
+              std::shared_ptr<environment> env, job_options options) {
   self->state.self = self;
   self->state.env = std::move(env);
   self->state.options = std::move(options);

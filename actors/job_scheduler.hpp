@@ -18,18 +18,18 @@ namespace skippipe::actors {
 /// One committed iteration.
 struct iteration_report {
   iteration_no iteration = 0;
-  double loss = 0;      ///< Mean over the tokens of the scheduled paths (R6).
+  double loss = 0; ///< Mean over the tokens of the scheduled paths (R6).
   std::int64_t tokens = 0;
   double iteration_s = 0;
   double grad_norm = 0;
   double clip_factor = 1;
   plan_version plan = 0;
   std::uint32_t microbatches = 0;
-  std::uint32_t skipped_stages = 0; ///< Stage visits left out, summed over the microbatches.
-  std::uint32_t swaps = 0;          ///< Stages visited behind the frontier, likewise.
+  std::uint32_t skipped_stages = 0;       ///< Stage visits left out, summed over the microbatches.
+  std::uint32_t swaps = 0;                ///< Stages visited behind the frontier, likewise.
   std::uint32_t skipped_microbatches = 0; ///< That left at least one stage out.
   std::uint32_t swapped_microbatches = 0; ///< That swapped at least once.
-  bool skipped = false;             ///< R13: the iteration stands without an update.
+  bool skipped = false;                   ///< R13: the iteration stands without an update.
 };
 
 struct evaluation_report {
@@ -57,16 +57,16 @@ struct job_observer {
 struct job_options {
   term_no term = 1;
   scheduler::plan plan;
-  std::vector<std::uint32_t> memory; ///< Slots per node.
-  iteration_no committed = 0;        ///< Start: parameters are of this commit.
-  std::string checkpoint;            ///< What the shards restore; empty: fresh.
-  iteration_no last = 1;             ///< Stop after this iteration.
-  double clip = 1.0;                 ///< Global norm; 0: no clipping.
-  std::uint64_t eval_every = 0;      ///< Iterations; 0: only at the end.
-  bool eval_at_start = false;        ///< Before the first iteration too.
-  std::vector<evaluation_plan> eval; ///< Run at each evaluation; the first is the full path.
+  std::vector<std::uint32_t> memory;       ///< Slots per node.
+  iteration_no committed = 0;              ///< Start: parameters are of this commit.
+  std::string checkpoint;                  ///< What the shards restore; empty: fresh.
+  iteration_no last = 1;                   ///< Stop after this iteration.
+  double clip = 1.0;                       ///< Global norm; 0: no clipping.
+  std::uint64_t eval_every = 0;            ///< Iterations; 0: only at the end.
+  bool eval_at_start = false;              ///< Before the first iteration too.
+  std::vector<evaluation_plan> eval;       ///< Run at each evaluation; the first is the full path.
   std::vector<evaluation_plan> final_eval; ///< Run once at the end.
-  std::uint64_t checkpoint_every = 0; ///< Iterations; 0: only at the end.
+  std::uint64_t checkpoint_every = 0;      ///< Iterations; 0: only at the end.
   bool checkpoint_at_end = true;
   /// Runs on `background`: makes the checkpoint of this iteration complete; throws on failure.
   std::function<void(iteration_no)> publish_checkpoint;
@@ -151,8 +151,8 @@ private:
   std::string checkpoint_problem_;
 };
 
-scheduler_actor::behavior_type job_scheduler(
-    scheduler_actor::stateful_pointer<job_scheduler_state> self,
-    std::shared_ptr<environment> env, job_options options);
+scheduler_actor::behavior_type
+job_scheduler(scheduler_actor::stateful_pointer<job_scheduler_state> self,
+              std::shared_ptr<environment> env, job_options options);
 
 } // namespace skippipe::actors

@@ -23,7 +23,7 @@ public:
   std::string imbalance() const;
 
 private:
-  std::vector<std::vector<microbatch_id>> planned_;            ///< Per stage, ascending.
+  std::vector<std::vector<microbatch_id>> planned_; ///< Per stage, ascending.
   std::map<stage_id, std::map<node_id, std::vector<microbatch_id>>> added_;
 };
 

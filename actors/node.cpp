@@ -79,8 +79,8 @@ void node_state::adopt(shard_built& built) {
   std::shared_ptr<shard_worker> shard = std::move(built.shard);
   const auto stage_no = built.order.stage;
   reducer_handle = self->spawn<caf::monitored>(
-      reducer, reducer_options{options.env, shard, stage_no, built.order.committed, built.gradient_size,
-                               options.reduction_bucket});
+      reducer, reducer_options{options.env, shard, stage_no, built.order.committed,
+                               built.gradient_size, options.reduction_bucket});
   if (stage_no == 0)
     origin_handle = self->spawn<caf::monitored>(origin, origin_options{options.env});
   stage_options stage_opts;
@@ -96,8 +96,8 @@ void node_state::adopt(shard_built& built) {
     self->send(origin_handle, stage_handle);
   self->send(reducer_handle, stage_handle);
   options.router->set_replica(stage_handle, reducer_handle);
-  options.env->net->send(scheduler_address, ready{options.env->node, stage_no,
-                                                  built.order.committed, built.hash});
+  options.env->net->send(scheduler_address,
+                         ready{options.env->node, stage_no, built.order.committed, built.hash});
   for (auto& message : std::exchange(before_stage_, {}))
     accept(message);
 }
@@ -113,9 +113,9 @@ void node_state::child_down(const caf::down_msg& down) {
 
 void node_state::stop_children() {
   options.router->set_replica({}, {});
-  for (auto handle : {caf::actor_cast<caf::actor>(stage_handle),
-                      caf::actor_cast<caf::actor>(origin_handle),
-                      caf::actor_cast<caf::actor>(reducer_handle)})
+  for (auto handle :
+       {caf::actor_cast<caf::actor>(stage_handle), caf::actor_cast<caf::actor>(origin_handle),
+        caf::actor_cast<caf::actor>(reducer_handle)})
     if (handle)
       caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
   stage_handle = nullptr;

@@ -9,7 +9,8 @@ namespace skippipe::actors {
 
 using trace::event_kind;
 
-std::vector<std::pair<std::int64_t, std::int64_t>> reducer_state::pieces_of(std::size_t part) const {
+std::vector<std::pair<std::int64_t, std::int64_t>>
+reducer_state::pieces_of(std::size_t part) const {
   const auto replicas = static_cast<std::int64_t>(replicas_.size());
   const auto index = static_cast<std::int64_t>(part);
   const auto first = options.gradient_size * index / replicas;
@@ -145,17 +146,16 @@ void reducer_state::submit_sum(std::int64_t offset) {
 }
 
 void reducer_state::submit(std::int64_t offset, std::function<payload()> body) {
-  options.env->compute->submit(
-      work_kind::reduce,
-      [body = std::move(body), offset, when = current_, target = reducer_actor{self}] {
-        reduce_step_done result{when.first, when.second, offset, {}, {}};
-        try {
-          result.sum = body();
-        } catch (const std::exception& problem) {
-          result.error = problem.what();
-        }
-        caf::anon_send(target, std::move(result));
-      });
+  options.env->compute->submit(work_kind::reduce, [body = std::move(body), offset, when = current_,
+                                                   target = reducer_actor{self}] {
+    reduce_step_done result{when.first, when.second, offset, {}, {}};
+    try {
+      result.sum = body();
+    } catch (const std::exception& problem) {
+      result.error = problem.what();
+    }
+    caf::anon_send(target, std::move(result));
+  });
 }
 
 void reducer_state::step_done(reduce_step_done& result) {

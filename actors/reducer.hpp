@@ -18,8 +18,8 @@ struct reducer_options {
   std::shared_ptr<environment> env;
   std::shared_ptr<shard_worker> shard;
   stage_id stage = 0;
-  iteration_no committed = 0; ///< The commit the shard's parameters are of.
-  std::int64_t gradient_size = 0;       ///< Elements.
+  iteration_no committed = 0;                  ///< The commit the shard's parameters are of.
+  std::int64_t gradient_size = 0;              ///< Elements.
   std::int64_t bucket = std::int64_t{1} << 20; ///< Elements per message.
 };
 
@@ -57,11 +57,12 @@ private:
   key current_{0, 0}; ///< The running reduction, or the last one.
   bool running_ = false;
   std::vector<node_id> replicas_;
-  std::uint32_t mine_ = 0; ///< Own index among the replicas.
+  std::uint32_t mine_ = 0;                              ///< Own index among the replicas.
   std::map<std::int64_t, std::vector<payload>> shares_; ///< Of the own pieces, by replica.
   std::map<std::int64_t, std::uint32_t> missing_;       ///< Shares still to come, per own piece.
-  std::set<std::pair<std::int64_t, std::uint32_t>> arrived_; ///< (offset, replica): drops duplicates.
-  std::size_t unfinished_ = 0;                          ///< Pieces, own and foreign, not final yet.
+  std::set<std::pair<std::int64_t, std::uint32_t>>
+      arrived_;                ///< (offset, replica): drops duplicates.
+  std::size_t unfinished_ = 0; ///< Pieces, own and foreign, not final yet.
   std::vector<inbound> early_; ///< Of peers that finished their backwards first.
   std::uint64_t transfers_ = 0;
 };

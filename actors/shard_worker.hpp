@@ -60,6 +60,7 @@ public:
 };
 
 /// Builds the shard of a stage; throws with one clear line.
-using shard_factory = std::function<std::unique_ptr<shard_worker>(node_id node, const assign& order)>;
+using shard_factory =
+    std::function<std::unique_ptr<shard_worker>(node_id node, const assign& order)>;
 
 } // namespace skippipe::actors

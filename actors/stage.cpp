@@ -102,8 +102,7 @@ void stage_state::enter(attempt_no attempt) {
                           .task = task.kind});
   grant_credits();
   if (!plan_.paths.empty())
-    self_->send(options_.origin,
-                iteration_begin{iteration_, attempt_, plan_.version, plan_.paths});
+    self_->send(options_.origin, iteration_begin{iteration_, attempt_, plan_.version, plan_.paths});
   pump();
   reduce_if_done(); // A replica that the plan gives nothing to do has its part in the sum.
 }
@@ -202,23 +201,22 @@ void stage_state::submit(work_kind kind, microbatch work, std::size_t index,
                          std::function<void(task_done&)> body) {
   busy_ = true;
   options_.env->record(event_of(event_kind::started, work));
-  options_.env->compute->submit(
-      kind, [work = std::move(work), index, body = std::move(body), env = options_.env,
-             target = stage_actor{self_}]() mutable {
-        task_done result;
-        result.iteration = work.iteration;
-        result.attempt = work.attempt;
-        result.index = index;
-        result.work = std::move(work);
-        result.started_ns = env->time->now_ns();
-        try {
-          body(result);
-        } catch (const std::exception& problem) {
-          result.error = problem.what();
-        }
-        result.ended_ns = env->time->now_ns();
-        caf::anon_send(target, std::move(result));
-      });
+  options_.env->compute->submit(kind, [work = std::move(work), index, body = std::move(body),
+                                       env = options_.env, target = stage_actor{self_}]() mutable {
+    task_done result;
+    result.iteration = work.iteration;
+    result.attempt = work.attempt;
+    result.index = index;
+    result.work = std::move(work);
+    result.started_ns = env->time->now_ns();
+    try {
+      body(result);
+    } catch (const std::exception& problem) {
+      result.error = problem.what();
+    }
+    result.ended_ns = env->time->now_ns();
+    caf::anon_send(target, std::move(result));
+  });
 }
 
 void stage_state::run_task(std::size_t index) {
@@ -280,8 +278,7 @@ void stage_state::finish(task_done& result) {
     return fail(result.error);
   auto& work = result.work;
   const bool evaluation = work.mode == pass::evaluate;
-  if (!evaluation
-      && (!entered_ || result.iteration != iteration_ || result.attempt != attempt_)) {
+  if (!evaluation && (!entered_ || result.iteration != iteration_ || result.attempt != attempt_)) {
     drop(work, trace::reason::stale_attempt); // The iteration was replayed meanwhile.
     return pump();
   }
@@ -357,9 +354,13 @@ void stage_state::gradient_complete(const reduce_done& result) {
     return;
   std::sort(contributions_.begin(), contributions_.end());
   options_.env->net->send(scheduler_address,
-                          reduced{options_.env->node, options_.stage, iteration_, attempt_,
+                          reduced{options_.env->node,
+                                  options_.stage,
+                                  iteration_,
+                                  attempt_,
                                   {result.squared_norms.begin(), result.squared_norms.end()},
-                                  contributions_, compute_s_});
+                                  contributions_,
+                                  compute_s_});
   options_.env->record({.iteration = iteration_,
                         .stage = options_.stage,
                         .attempt = attempt_,
@@ -409,23 +410,21 @@ void stage_state::applied(update_done& result) {
     options_.env->record({.iteration = result.iteration,
                           .stage = options_.stage,
                           .kind = event_kind::snapshot_started});
-    options_.env->background->submit(
-        work_kind::other, [job = std::move(result.snapshot_job), env = options_.env,
-                           stage = options_.stage, iteration = result.iteration] {
-          snapshot_done report{env->node, stage, iteration, {}};
-          try {
-            job();
-          } catch (const std::exception& problem) {
-            report.error = problem.what();
-          }
-          env->record(
-              {.iteration = iteration, .stage = stage, .kind = event_kind::snapshot_done});
-          env->net->send(scheduler_address, std::move(report));
-        });
+    options_.env->background->submit(work_kind::other, [job = std::move(result.snapshot_job),
+                                                        env = options_.env, stage = options_.stage,
+                                                        iteration = result.iteration] {
+      snapshot_done report{env->node, stage, iteration, {}};
+      try {
+        job();
+      } catch (const std::exception& problem) {
+        report.error = problem.what();
+      }
+      env->record({.iteration = iteration, .stage = stage, .kind = event_kind::snapshot_done});
+      env->net->send(scheduler_address, std::move(report));
+    });
   }
-  options_.env->net->send(
-      scheduler_address,
-      ready{options_.env->node, options_.stage, result.iteration, result.hash});
+  options_.env->net->send(scheduler_address,
+                          ready{options_.env->node, options_.stage, result.iteration, result.hash});
   pump();
   reduce_if_done();
 }

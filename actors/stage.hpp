@@ -21,9 +21,9 @@ struct stage_options {
   iteration_no committed = 0; ///< The commit the shard's parameters are of.
   std::shared_ptr<environment> env;
   std::shared_ptr<shard_worker> shard;
-  origin_actor origin;   ///< Stage 0 only.
+  origin_actor origin; ///< Stage 0 only.
   reducer_actor reducer;
-  node_actor node;       ///< Told of failures.
+  node_actor node; ///< Told of failures.
 };
 
 struct stage_state {
@@ -79,11 +79,11 @@ private:
   bool reducing_ = false;
   task_queue queue_;
   credit_window window_;
-  std::map<std::size_t, inbound> inputs_;      ///< Of ready tasks, by index.
-  std::set<credit_key> credits_;               ///< Received and not used.
+  std::map<std::size_t, inbound> inputs_;        ///< Of ready tasks, by index.
+  std::set<credit_key> credits_;                 ///< Received and not used.
   std::map<microbatch_id, pending_send> outbox_; ///< Forwards that wait for their credit.
-  std::vector<inbound> evaluations_;           ///< Ready, first come first served.
-  std::vector<microbatch_id> contributions_;   ///< The ledger (R5).
+  std::vector<inbound> evaluations_;             ///< Ready, first come first served.
+  std::vector<microbatch_id> contributions_;     ///< The ledger (R5).
   std::uint64_t transfers_ = 0;
   std::uint64_t tasks_done_ = 0;
   std::uint64_t dropped_ = 0;

@@ -33,8 +33,8 @@ public:
   std::size_t size() const { return order_.size(); }
   bool all_done() const { return done_ == order_.size(); }
   bool waiting(std::size_t index) const { return state_[index] == state::waiting; }
-  std::uint32_t held() const { return held_; }               ///< Microbatches in flight.
-  std::uint32_t peak_held() const { return peak_held_; }     ///< Most that were in flight at once.
+  std::uint32_t held() const { return held_; }           ///< Microbatches in flight.
+  std::uint32_t peak_held() const { return peak_held_; } ///< Most that were in flight at once.
   std::uint32_t planned_peak() const { return planned_peak_; }
   const std::vector<std::size_t>& started() const { return started_; } ///< In the executed order.
 

@@ -11,11 +11,16 @@ namespace {
 
 element_type element_of(at::ScalarType type) {
   switch (type) {
-    case at::kFloat: return element_type::float32;
-    case at::kBFloat16: return element_type::bfloat16;
-    case at::kDouble: return element_type::float64;
-    case at::kLong: return element_type::int64;
-    default: break;
+    case at::kFloat:
+      return element_type::float32;
+    case at::kBFloat16:
+      return element_type::bfloat16;
+    case at::kDouble:
+      return element_type::float64;
+    case at::kLong:
+      return element_type::int64;
+    default:
+      break;
   }
   throw std::invalid_argument(std::string{"tensors of "} + at::toString(type)
                               + " cannot be sent between nodes");
@@ -23,11 +28,16 @@ element_type element_of(at::ScalarType type) {
 
 at::ScalarType scalar_of(element_type type) {
   switch (type) {
-    case element_type::float32: return at::kFloat;
-    case element_type::bfloat16: return at::kBFloat16;
-    case element_type::float64: return at::kDouble;
-    case element_type::int64: return at::kLong;
-    case element_type::none: break;
+    case element_type::float32:
+      return at::kFloat;
+    case element_type::bfloat16:
+      return at::kBFloat16;
+    case element_type::float64:
+      return at::kDouble;
+    case element_type::int64:
+      return at::kLong;
+    case element_type::none:
+      break;
   }
   throw std::invalid_argument("a payload without a tensor");
 }

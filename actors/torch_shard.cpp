@@ -37,8 +37,8 @@ public:
   loss_output loss(slot key, const payload& hidden, double scale) override {
     auto targets = std::move(targets_.at(key));
     targets_.erase(key);
-    auto result = shard_.loss(key, checked(hidden), targets,
-                              scale / static_cast<double>(targets.numel()));
+    auto result =
+        shard_.loss(key, checked(hidden), targets, scale / static_cast<double>(targets.numel()));
     return {result.loss_sum, result.tokens, to_payload(result.grad)};
   }
 

@@ -39,9 +39,8 @@ tracer_actor::behavior_type tracer(tracer_actor::stateful_pointer<tracer_state> 
   return {
       [self, every = options.every](caf::tick_atom) {
         auto& state = self->state;
-        state.env->background->submit(work_kind::other, [sink = state.sink, env = state.env] {
-          sink->drain(*env->ring);
-        });
+        state.env->background->submit(
+            work_kind::other, [sink = state.sink, env = state.env] { sink->drain(*env->ring); });
         self->delayed_send(self, every, caf::tick_atom::value);
       },
       [self](const std::shared_ptr<std::promise<void>>& closed) {

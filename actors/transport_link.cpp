@@ -80,12 +80,12 @@ transport_link::~transport_link() { close(); }
 
 void transport_link::send(node_id to, wire_message message, payload tensor) {
   auto header = encode(self_, message);
-  endpoint_->send(to, std::move(header), std::move(tensor.data),
-                  [receiver = receiver_.get(), to, message = std::move(message)](
-                      std::error_code problem) {
-                    if (problem)
-                      receiver->failed(to, message, problem);
-                  });
+  endpoint_->send(
+      to, std::move(header), std::move(tensor.data),
+      [receiver = receiver_.get(), to, message = std::move(message)](std::error_code problem) {
+        if (problem)
+          receiver->failed(to, message, problem);
+      });
 }
 
 void transport_link::connect(node_id peer, const transport::address& where) {

@@ -25,7 +25,7 @@ public:
   /// Reaches `peer` at `where`.
   void connect(node_id peer, const transport::address& where);
   transport::address local_address() const;
-  void close(); ///< Nothing is delivered once it returns.
+  void close();                  ///< Nothing is delivered once it returns.
   std::uint64_t refused() const; ///< Messages that were not delivered because of what they held.
 
 private:

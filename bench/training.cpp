@@ -138,8 +138,9 @@ int main(int argc, char** argv) {
   if (mode == "loop")
     std::printf("%.0f\n", run_loop(s));
   else if (mode == "pipeline")
-    std::printf("%.0f\n",
-                run_pipeline(s, workers != nullptr ? static_cast<unsigned>(std::atoi(workers)) : 2));
+    std::printf(
+        "%.0f\n",
+        run_pipeline(s, workers != nullptr ? static_cast<unsigned>(std::atoi(workers)) : 2));
   else
     return std::fprintf(stderr, "usage: bench_training loop|pipeline [DIM LAYERS CONTEXT ROWS "
                                 "MICROBATCHES DTYPE ITERATIONS REPLICAS]\n"),

@@ -19,12 +19,16 @@ namespace {
 const char* remedy(int error) {
   switch (error) {
     case ENOSPC:
-    case EDQUOT: return "; free some space or choose another folder";
+    case EDQUOT:
+      return "; free some space or choose another folder";
     case EACCES:
     case EPERM:
-    case EROFS: return "; choose a folder that you may write to";
-    case ENOENT: return "; check the path";
-    default: return "";
+    case EROFS:
+      return "; choose a folder that you may write to";
+    case ENOENT:
+      return "; check the path";
+    default:
+      return "";
   }
 }
 
@@ -112,8 +116,7 @@ std::string read_text(const std::filesystem::path& path) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-void write_whole(const std::filesystem::path& path,
-                 const std::function<void(output_file&)>& body) {
+void write_whole(const std::filesystem::path& path, const std::function<void(output_file&)>& body) {
   auto aside = path;
   aside += ".tmp";
   try {

@@ -51,8 +51,7 @@ private:
 std::string read_text(const std::filesystem::path& path);
 
 /// Writes `path` through `body` under a temporary name beside it, syncs and renames.
-void write_whole(const std::filesystem::path& path,
-                 const std::function<void(output_file&)>& body);
+void write_whole(const std::filesystem::path& path, const std::function<void(output_file&)>& body);
 
 /// Makes directory entries durable.
 void sync_directory(const std::filesystem::path& directory);

@@ -75,16 +75,16 @@ at::Tensor layer_backward(const model_options& options, const layer_weights& wei
   sinks.gate.add_product(gate_grad, normed);
   sinks.up.add_product(up_grad, normed);
   auto normed_grad = at::mm(gate_grad, weights.gate).addmm_(up_grad, weights.up);
-  auto norm = ops::rms_norm_backward(normed_grad, saved.middle, weights.post_norm,
-                                     saved.middle_rstd);
+  auto norm =
+      ops::rms_norm_backward(normed_grad, saved.middle, weights.post_norm, saved.middle_rstd);
   sinks.post_norm.add(norm.weight);
   auto middle_grad = norm.input.add_(grad);
 
   // Attention.
   sinks.o.add_product(middle_grad, saved.attended);
-  auto attention = ops::attention_backward(
-      heads_of(at::mm(middle_grad, weights.o), time, options.heads), saved.q, saved.k, saved.v,
-      saved.probabilities);
+  auto attention =
+      ops::attention_backward(heads_of(at::mm(middle_grad, weights.o), time, options.heads),
+                              saved.q, saved.k, saved.v, saved.probabilities);
   saved.probabilities = at::Tensor{};
   ops::rotate_(attention.q, tables, true);
   ops::rotate_(attention.k, tables, true);

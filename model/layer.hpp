@@ -19,13 +19,13 @@ struct layer_sinks {
 
 /// What a layer keeps for its backward; with recomputation only `input`.
 struct layer_saved {
-  at::Tensor input;                  ///< (N, C)
-  at::Tensor input_rstd;             ///< (N, 1)
-  at::Tensor q, k, v;                ///< (B, T, heads, D), rotated
-  at::Tensor probabilities;          ///< See ops::attention.
-  at::Tensor attended;               ///< (N, H * D)
-  at::Tensor middle, middle_rstd;    ///< (N, C), (N, 1): after the attention's residual
-  at::Tensor gate, up;               ///< (N, F)
+  at::Tensor input;               ///< (N, C)
+  at::Tensor input_rstd;          ///< (N, 1)
+  at::Tensor q, k, v;             ///< (B, T, heads, D), rotated
+  at::Tensor probabilities;       ///< See ops::attention.
+  at::Tensor attended;            ///< (N, H * D)
+  at::Tensor middle, middle_rstd; ///< (N, C), (N, 1): after the attention's residual
+  at::Tensor gate, up;            ///< (N, F)
 };
 
 using rotary = std::pair<at::Tensor, at::Tensor>;

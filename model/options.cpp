@@ -54,9 +54,12 @@ const std::vector<std::string>& preset_names() {
 
 std::string_view dtype_name(dtype type) {
   switch (type) {
-    case dtype::float32: return "float32";
-    case dtype::bfloat16: return "bfloat16";
-    case dtype::float64: return "float64";
+    case dtype::float32:
+      return "float32";
+    case dtype::bfloat16:
+      return "bfloat16";
+    case dtype::float64:
+      return "float64";
   }
   return "unknown";
 }
@@ -89,8 +92,8 @@ std::vector<option_problem> validate(const model_options& model) {
     result.push_back({"heads", "expected an even number of channels per head, got dim / heads = "
                                    + number(model.dim / model.heads)});
   if (model.heads % model.kv_heads != 0)
-    result.push_back({"kv_heads", "expected a divisor of heads = " + number(model.heads)
-                                      + ", got " + number(model.kv_heads)});
+    result.push_back({"kv_heads", "expected a divisor of heads = " + number(model.heads) + ", got "
+                                      + number(model.kv_heads)});
   return result;
 }
 

@@ -13,17 +13,17 @@ enum class dtype : std::uint8_t { float32, bfloat16, float64 };
 
 /// A LLaMA: RMSNorm, rotary embedding, grouped-query attention, SwiGLU, optionally tied embeddings.
 struct model_options {
-  std::string preset;        ///< The preset this came from, or empty.
-  std::uint32_t dim = 256;   ///< C, channels.
+  std::string preset;      ///< The preset this came from, or empty.
+  std::uint32_t dim = 256; ///< C, channels.
   std::uint32_t layers = 8;
-  std::uint32_t heads = 8;   ///< H; dim % heads == 0.
-  std::uint32_t kv_heads = 4; ///< heads % kv_heads == 0.
-  std::uint32_t ffn = 704;   ///< Hidden width of the SwiGLU.
-  std::uint32_t vocab = 2048; ///< V.
-  std::uint32_t context = 128; ///< T.
-  bool tied = false;         ///< The head reuses the embedding.
+  std::uint32_t heads = 8;        ///< H; dim % heads == 0.
+  std::uint32_t kv_heads = 4;     ///< heads % kv_heads == 0.
+  std::uint32_t ffn = 704;        ///< Hidden width of the SwiGLU.
+  std::uint32_t vocab = 2048;     ///< V.
+  std::uint32_t context = 128;    ///< T.
+  bool tied = false;              ///< The head reuses the embedding.
   dtype compute = dtype::float32; ///< Master weights and optimizer state stay float32 for bfloat16.
-  bool recompute = false;    ///< Keep only a layer's input; recompute the rest in backward.
+  bool recompute = false;         ///< Keep only a layer's input; recompute the rest in backward.
   double norm_eps = 1e-5;
   double rope_theta = 10000;
   friend bool operator==(const model_options&, const model_options&) = default;

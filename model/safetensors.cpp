@@ -195,8 +195,8 @@ std::vector<named_tensor> parse_safetensors(std::span<const std::byte> file,
   const auto* at = content.data();
   for (const auto& tensor : tensors) {
     if (tensor.bytes.data() != at)
-      fail(where, "tensor " + in_quotes(tensor.name)
-                      + " overlaps another or leaves a hole before it");
+      fail(where,
+           "tensor " + in_quotes(tensor.name) + " overlaps another or leaves a hole before it");
     at += tensor.bytes.size();
   }
   if (at != content.data() + content.size())

@@ -20,9 +20,12 @@ namespace {
 
 at::ScalarType scalar_of(dtype type) {
   switch (type) {
-    case dtype::bfloat16: return at::kBFloat16;
-    case dtype::float64: return at::kDouble;
-    case dtype::float32: break;
+    case dtype::bfloat16:
+      return at::kBFloat16;
+    case dtype::float64:
+      return at::kDouble;
+    case dtype::float32:
+      break;
   }
   return at::kFloat;
 }
@@ -33,7 +36,7 @@ std::int64_t rows_per_chunk(std::int64_t vocabulary) {
 }
 
 struct in_flight {
-  at::Tensor tokens;              ///< Stage 0: (N)
+  at::Tensor tokens; ///< Stage 0: (N)
   std::vector<layer_saved> layers;
   std::vector<std::int64_t> shape; ///< Of the activation: (B, T, C).
 };
@@ -114,13 +117,12 @@ struct shard::state {
     sinks.clear();
     for (std::uint32_t i = 0; i < options.range.layer_count; ++i) {
       const auto p = layer_prefix(options.range.first_layer + i);
-      weights.push_back({weight(p + "input_layernorm.weight"), weight(p + "self_attn.q_proj.weight"),
-                         weight(p + "self_attn.k_proj.weight"),
-                         weight(p + "self_attn.v_proj.weight"),
-                         weight(p + "self_attn.o_proj.weight"),
-                         weight(p + "post_attention_layernorm.weight"),
-                         weight(p + "mlp.gate_proj.weight"), weight(p + "mlp.up_proj.weight"),
-                         weight(p + "mlp.down_proj.weight")});
+      weights.push_back(
+          {weight(p + "input_layernorm.weight"), weight(p + "self_attn.q_proj.weight"),
+           weight(p + "self_attn.k_proj.weight"), weight(p + "self_attn.v_proj.weight"),
+           weight(p + "self_attn.o_proj.weight"), weight(p + "post_attention_layernorm.weight"),
+           weight(p + "mlp.gate_proj.weight"), weight(p + "mlp.up_proj.weight"),
+           weight(p + "mlp.down_proj.weight")});
       sinks.push_back({sink(p + "input_layernorm.weight"), sink(p + "self_attn.q_proj.weight"),
                        sink(p + "self_attn.k_proj.weight"), sink(p + "self_attn.v_proj.weight"),
                        sink(p + "self_attn.o_proj.weight"),
@@ -204,8 +206,7 @@ loss_result shard::loss(slot, const at::Tensor& hidden, const at::Tensor& target
     const auto rows = std::min(chunk, x.size(0) - row);
     const auto part = normed.output.narrow(0, row, rows);
     auto logits = at::mm(part, s.head.t()).to(s.master_type);
-    const auto losses =
-        ops::cross_entropy_(logits, flat_targets.narrow(0, row, rows), scale);
+    const auto losses = ops::cross_entropy_(logits, flat_targets.narrow(0, row, rows), scale);
     result.loss_sum += losses.sum(at::kDouble).item<double>();
     const auto logits_grad = logits.to(s.compute_type);
     s.head_sink.add_product(logits_grad, part);
@@ -305,7 +306,9 @@ void shard::step(std::uint64_t iteration, double clip_factor) {
   auto& s = *state_;
   adamw_step step{s.options.optimizer, iteration, clip_factor};
   for (const auto& info : s.parameters) {
-    const auto part = [&](const at::Tensor& flat) { return flat.narrow(0, info.offset, info.size); };
+    const auto part = [&](const at::Tensor& flat) {
+      return flat.narrow(0, info.offset, info.size);
+    };
     step.apply(part(s.values), part(s.gradients), part(s.exp_avg), part(s.exp_avg_sq), info.decay);
   }
   values_changed();

@@ -30,9 +30,9 @@ struct shard_options {
 };
 
 struct loss_result {
-  double loss_sum = 0;       ///< Sum of the token losses, natural log.
+  double loss_sum = 0; ///< Sum of the token losses, natural log.
   std::int64_t tokens = 0;
-  at::Tensor grad;           ///< (B, T, C), times `scale`.
+  at::Tensor grad; ///< (B, T, C), times `scale`.
 };
 
 /// Values, gradients and optimizer state live in flat buffers, parameters in name order, so that
@@ -49,7 +49,7 @@ public:
   shard& operator=(shard&&) noexcept;
 
   const std::vector<parameter_info>& parameters() const;
-  std::int64_t size() const; ///< Elements in all parameters.
+  std::int64_t size() const;   ///< Elements in all parameters.
   std::size_t context() const; ///< T, the longest input.
 
   /// Stage 0: tokens (B, T) int64 -> (B, T, C). Others: (B, T, C) -> (B, T, C) in the compute dtype.

@@ -17,9 +17,12 @@ shard_snapshot take_snapshot(shard& from, std::uint32_t stage, std::uint64_t ite
   const auto copy = [](const at::Tensor& x) {
     return x.to(at::kCPU, x.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
   };
-  return {iteration,           stage,
-          from.parameters(),   copy(from.values()),
-          copy(from.exp_avg()), copy(from.exp_avg_sq())};
+  return {iteration,
+          stage,
+          from.parameters(),
+          copy(from.values()),
+          copy(from.exp_avg()),
+          copy(from.exp_avg_sq())};
 }
 
 void write_snapshot(checkpoint_writer& to, const shard_snapshot& snapshot) {
@@ -27,7 +30,9 @@ void write_snapshot(checkpoint_writer& to, const shard_snapshot& snapshot) {
   const auto add = [](std::vector<named_tensor>& list, const std::string& name,
                       const parameter_info& info, const at::Tensor& flat) {
     const auto part = flat.narrow(0, info.offset, info.size);
-    list.push_back({name, dtype_of(flat), info.shape,
+    list.push_back({name,
+                    dtype_of(flat),
+                    info.shape,
                     {static_cast<const std::byte*>(part.data_ptr()),
                      static_cast<std::size_t>(info.size) * part.element_size()}});
   };

@@ -77,8 +77,7 @@ void adamw_step::apply(at::Tensor value, const at::Tensor& gradient, at::Tensor 
     exp_avg_sq.mul_(options.beta2).addcmul_(g, g, 1 - options.beta2);
     if (decay)
       value.mul_(1.0 - lr * options.weight_decay);
-    value.addcdiv_(exp_avg,
-                   exp_avg_sq.sqrt().mul_(1.0 / std::sqrt(correction2)).add_(options.eps),
+    value.addcdiv_(exp_avg, exp_avg_sq.sqrt().mul_(1.0 / std::sqrt(correction2)).add_(options.eps),
                    -lr / correction1);
     return;
   }

@@ -45,10 +45,9 @@ std::string progress_view::bar(std::size_t width) const {
   std::string result = text;
   if (result.size() + 12 < width) {
     const auto room = std::min<std::size_t>(width - result.size() - 3, 30);
-    const double share =
-        last_ == 0 ? 0 : static_cast<double>(done_) / static_cast<double>(last_);
-    const auto filled = static_cast<std::size_t>(std::clamp(share, 0.0, 1.0)
-                                                 * static_cast<double>(room));
+    const double share = last_ == 0 ? 0 : static_cast<double>(done_) / static_cast<double>(last_);
+    const auto filled =
+        static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(room));
     result = "[" + std::string(filled, '#') + std::string(room - filled, '.') + "]" + result;
   }
   return result.substr(0, width);

@@ -13,9 +13,10 @@ namespace {
 constexpr std::uint16_t magic = 0x5350;
 constexpr std::uint8_t wire_version = 1;
 
-constexpr std::array names = {"microbatch", "credit", "gradient_chunk", "assign", "set_plan", "proceed",
-                              "commit", "replay", "evaluate", "stop", "ready", "losses", "reduced",
-                              "evaluated", "snapshot_done", "failed"};
+constexpr std::array names = {"microbatch", "credit",    "gradient_chunk", "assign",
+                              "set_plan",   "proceed",   "commit",         "replay",
+                              "evaluate",   "stop",      "ready",          "losses",
+                              "reduced",    "evaluated", "snapshot_done",  "failed"};
 static_assert(names.size() == std::variant_size_v<wire_message>);
 
 template <std::size_t I = 0>
@@ -90,7 +91,8 @@ std::optional<decoded> decode(std::span<const std::byte> bytes, std::string* pro
   };
   if (bytes.size() > max_message_bytes)
     return refuse("message too long");
-  caf::binary_deserializer source{nullptr, reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  caf::binary_deserializer source{nullptr, reinterpret_cast<const char*>(bytes.data()),
+                                  bytes.size()};
   std::uint16_t tag = 0;
   std::uint8_t version = 0, kind = 0;
   decoded result;

@@ -94,7 +94,7 @@ struct credit {
 struct gradient_chunk {
   iteration_no iteration = 0;
   attempt_no attempt = 0;
-  bool reduced = false;     ///< false: one replica's share on its way to the owner; true: the sum.
+  bool reduced = false;      ///< false: one replica's share on its way to the owner; true: the sum.
   std::uint32_t replica = 0; ///< The sender's index among the stage's replicas.
   std::int64_t offset = 0;   ///< Elements into the flat gradient.
   std::uint64_t transfer = 0;
@@ -110,9 +110,9 @@ struct node_task {
 struct node_plan {
   plan_version version = 0;
   stage_id stage = 0;
-  std::uint32_t microbatches = 0;     ///< M of the whole iteration.
-  std::uint32_t memory = 1;           ///< Slots.
-  std::vector<node_id> replicas;      ///< The stage's nodes, ascending.
+  std::uint32_t microbatches = 0; ///< M of the whole iteration.
+  std::uint32_t memory = 1;       ///< Slots.
+  std::vector<node_id> replicas;  ///< The stage's nodes, ascending.
   std::vector<node_task> order;
   std::vector<scheduler::path> paths; ///< Origins: their own microbatches.
 };
@@ -142,7 +142,7 @@ struct commit {
   attempt_no attempt = 0;
   real64 clip_factor = 1.0;
   bool skip = false;
-  bool snapshot = false; ///< This replica writes its stage into the checkpoint of t.
+  bool snapshot = false;  ///< This replica writes its stage into the checkpoint of t.
   iteration_no limit = 0; ///< Iterations up to here may run,
   plan_version plan = 0;  ///< by this plan.
 };
@@ -154,8 +154,9 @@ struct replay {
 };
 struct evaluate {
   term_no term = 0;
-  std::uint64_t number = 0;          ///< Names the evaluation.
-  std::vector<scheduler::path> paths; ///< The receiver is the origin of each; ids are batch numbers.
+  std::uint64_t number = 0; ///< Names the evaluation.
+  std::vector<scheduler::path>
+      paths; ///< The receiver is the origin of each; ids are batch numbers.
 };
 struct stop {
   term_no term = 0;
@@ -206,9 +207,9 @@ struct failed {
 };
 
 /// The order is the wire format: append only.
-using wire_message = std::variant<microbatch, credit, gradient_chunk, assign, set_plan, proceed,
-                                  commit, replay, evaluate, stop, ready, losses, reduced, evaluated,
-                                  snapshot_done, failed>;
+using wire_message =
+    std::variant<microbatch, credit, gradient_chunk, assign, set_plan, proceed, commit, replay,
+                 evaluate, stop, ready, losses, reduced, evaluated, snapshot_done, failed>;
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, microbatch& x) {
@@ -230,8 +231,8 @@ typename Inspector::result_type inspect(Inspector& f, node_task& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, node_plan& x) {
-  return f(caf::meta::type_name("skippipe.node_plan"), x.version, x.stage, x.microbatches,
-           x.memory, x.replicas, x.order, x.paths);
+  return f(caf::meta::type_name("skippipe.node_plan"), x.version, x.stage, x.microbatches, x.memory,
+           x.replicas, x.order, x.paths);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, assign& x) {

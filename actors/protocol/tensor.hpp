@@ -15,11 +15,15 @@ enum class element_type : std::uint8_t { none, float32, bfloat16, float64, int64
 /// Bytes of one element; 0 for `none`.
 constexpr std::size_t element_size(element_type type) {
   switch (type) {
-    case element_type::float32: return 4;
-    case element_type::bfloat16: return 2;
+    case element_type::float32:
+      return 4;
+    case element_type::bfloat16:
+      return 2;
     case element_type::float64:
-    case element_type::int64: return 8;
-    case element_type::none: break;
+    case element_type::int64:
+      return 8;
+    case element_type::none:
+      break;
   }
   return 0;
 }

@@ -90,7 +90,9 @@ payload hash_shard::first_infer(microbatch_id batch) {
   return of_value(mix_parameters(mix(seed_ + 1, batch)));
 }
 
-payload hash_shard::infer(const payload& input) { return of_value(mix_parameters(value_of(input))); }
+payload hash_shard::infer(const payload& input) {
+  return of_value(mix_parameters(value_of(input)));
+}
 
 loss_output hash_shard::infer_loss(microbatch_id, const payload& hidden) {
   return {static_cast<double>(mix_parameters(value_of(hidden)) % 1000) / 100.0, 1, {}};
@@ -99,8 +101,7 @@ loss_output hash_shard::infer_loss(microbatch_id, const payload& hidden) {
 payload hash_shard::gradient_view(std::int64_t offset, std::int64_t count) {
   payload result{{element_type::int64, {count}},
                  transport::buffer::allocate(static_cast<std::size_t>(count) * 8)};
-  std::memcpy(result.data.data(), &gradient_[static_cast<std::size_t>(offset)],
-              result.data.size());
+  std::memcpy(result.data.data(), &gradient_[static_cast<std::size_t>(offset)], result.data.size());
   return result;
 }
 

@@ -70,10 +70,9 @@ sim_result sim_cluster::run() {
   job.observer.on_done = [&](iteration_no) { result.finished = true; };
   job.observer.on_failed = [&](const std::string& why) { result.failure = why; };
   auto inbox = std::make_shared<scheduler_actor>();
-  auto env = make_environment(scheduler_address, {[inbox](inbound message) {
-                                                    caf::anon_send(*inbox, std::move(message));
-                                                  },
-                                                  {}});
+  auto env = make_environment(
+      scheduler_address,
+      {[inbox](inbound message) { caf::anon_send(*inbox, std::move(message)); }, {}});
   *inbox = system.spawn(job_scheduler, env, std::move(job));
   caf::anon_send(*inbox, caf::ok_atom::value);
 

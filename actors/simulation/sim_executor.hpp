@@ -36,14 +36,26 @@ private:
   std::int64_t duration(work_kind kind) {
     std::int64_t base = costs_.other;
     switch (kind) {
-      case work_kind::forward: base = costs_.forward; break;
-      case work_kind::loss: base = costs_.loss; break;
-      case work_kind::backward: base = costs_.backward; break;
-      case work_kind::reduce: base = costs_.reduce; break;
-      case work_kind::update: base = costs_.update; break;
-      case work_kind::other: break;
+      case work_kind::forward:
+        base = costs_.forward;
+        break;
+      case work_kind::loss:
+        base = costs_.loss;
+        break;
+      case work_kind::backward:
+        base = costs_.backward;
+        break;
+      case work_kind::reduce:
+        base = costs_.reduce;
+        break;
+      case work_kind::update:
+        base = costs_.update;
+        break;
+      case work_kind::other:
+        break;
     }
-    return base + static_cast<std::int64_t>(jitter_ * random_.uniform() * static_cast<double>(base));
+    return base
+           + static_cast<std::int64_t>(jitter_ * random_.uniform() * static_cast<double>(base));
   }
 
   void start() {

@@ -28,11 +28,10 @@ void sim_network::send(node_id from, node_id to, wire_message message, payload t
     return;
   auto bytes = std::make_shared<const std::vector<std::byte>>(encode(from, message));
   do {
-    const auto delay =
-        faults_.latency_ns
-        + (faults_.jitter_ns > 0
-               ? static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(faults_.jitter_ns)))
-               : 0);
+    const auto delay = faults_.latency_ns
+                       + (faults_.jitter_ns > 0 ? static_cast<std::int64_t>(
+                              random_.below(static_cast<std::uint64_t>(faults_.jitter_ns)))
+                                                : 0);
     time_->after(delay, [self = shared_from_this(), from, to, bytes, tensor] {
       ++self->messages_;
       auto arrived = decode(*bytes);

@@ -14,8 +14,8 @@ namespace skippipe::actors::simulation {
 
 struct network_faults {
   std::int64_t latency_ns = 1'000'000;
-  std::int64_t jitter_ns = 0;   ///< Each message waits up to this much longer: so they reorder.
-  double duplicate = 0;         ///< Chance that a message comes twice (or more).
+  std::int64_t jitter_ns = 0; ///< Each message waits up to this much longer: so they reorder.
+  double duplicate = 0;       ///< Chance that a message comes twice (or more).
   /// Called for every message as it is sent; false loses it. For tests that break the protocol.
   std::function<bool(node_id from, node_id to, wire_message&)> filter;
 };

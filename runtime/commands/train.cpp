@@ -25,8 +25,8 @@ void add_train(CLI::App& app, command_context& context) {
   train->add_option("JOB", words->file, "The job's TOML file")->required();
   train->add_option("--run-dir", words->run_dir, "Folder of this run (default runs/NAME-N)");
   train->add_option("--resume", words->resume, "Go on from a run folder or a checkpoint");
-  auto* iterations = train->add_option("--iterations", words->iterations,
-                                       "Stop after this iteration (the total)");
+  auto* iterations =
+      train->add_option("--iterations", words->iterations, "Stop after this iteration (the total)");
   auto* seed = train->add_option("--seed", words->seed, "Overrides train.seed");
   train->add_option("--set", words->overrides, "Overrides a key: --set train.lr=1e-3")
       ->allow_extra_args(false);

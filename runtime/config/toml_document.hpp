@@ -68,8 +68,7 @@ public:
 
 private:
   const toml::node* find(std::string_view key);
-  bool read_integer(std::string_view key, std::int64_t& out, std::int64_t least,
-                    std::int64_t most);
+  bool read_integer(std::string_view key, std::int64_t& out, std::int64_t least, std::int64_t most);
   std::string full_name(std::string_view key) const;
   void complain_at(const toml::node& node, const std::string& what);
 

@@ -36,8 +36,8 @@ struct embedded_cluster::state {
   std::shared_ptr<environment> make_environment(node_id node, link_receiver receiver) {
     auto env = std::make_shared<environment>();
     env->node = node;
-    auto endpoint = std::make_shared<transport_link>(node, hub.make_endpoint(node, {}),
-                                                     std::move(receiver));
+    auto endpoint =
+        std::make_shared<transport_link>(node, hub.make_endpoint(node, {}), std::move(receiver));
     links.push_back(endpoint);
     env->net = endpoint;
     env->compute = compute.make_strand();
@@ -104,8 +104,8 @@ std::string embedded_cluster::run() {
       shard.shard.model = options.model;
       shard.shard.range = options.ranges.at(order.stage);
       shard.shard.optimizer = options.optimizer;
-      shard.shard.accumulate = options.deterministic ? model::accumulation::fixed_point
-                                                     : model::accumulation::native;
+      shard.shard.accumulate =
+          options.deterministic ? model::accumulation::fixed_point : model::accumulation::native;
       shard.shard.device = options.device;
       shard.shard.seed = options.seed;
       shard.microbatch_size = options.microbatch_size;

@@ -16,7 +16,8 @@ namespace {
 /// The checkpoint to go on from, and its run folder.
 std::pair<fs::path, fs::path> find_source(const fs::path& resume, reporter& report) {
   if (!fs::is_directory(resume))
-    throw std::runtime_error(resume.string() + ": no such run folder or checkpoint; check --resume");
+    throw std::runtime_error(resume.string()
+                             + ": no such run folder or checkpoint; check --resume");
   const auto found = fs::canonical(model::newest_verified(resume));
   const auto run = found.parent_path().parent_path();
   for (const auto& entry : model::list_checkpoints(found.parent_path()))
@@ -141,8 +142,8 @@ void checkpointing::journal(const actors::commit& entry) {
       static_cast<unsigned long long>(entry.term), static_cast<unsigned long long>(entry.iteration),
       entry.attempt, static_cast<double>(entry.clip_factor), entry.skip ? "true" : "false");
   if (::write(journal_, text, static_cast<std::size_t>(size)) != size || ::fdatasync(journal_) != 0)
-    throw std::runtime_error((run_dir_ / "journal").string() + ": cannot be written: "
-                             + std::strerror(errno)
+    throw std::runtime_error((run_dir_ / "journal").string()
+                             + ": cannot be written: " + std::strerror(errno)
                              + "; make room, then go on with --resume " + run_dir_.string());
 }
 

@@ -5,8 +5,8 @@
 #include "model/checkpoint_folder.hpp"
 #include "model/checkpoint_reader.hpp"
 #include "model/checkpoint_writer.hpp"
-#include "model/shard_snapshot.hpp"
 #include "model/dataset.hpp"
+#include "model/shard_snapshot.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/train/reporter.hpp"
 

@@ -55,8 +55,9 @@ void reporter::note(const std::string& line) {
 void reporter::preparing(const std::string& what, double done) {
   std::lock_guard guard{mutex_};
   if (terminal_) {
-    std::cout << "\r\033[K" << "preparing data: " << what
-              << (done > 0 ? format(" %.0f%%", 100 * done) : "") << std::flush;
+    std::cout << "\r\033[K"
+              << "preparing data: " << what << (done > 0 ? format(" %.0f%%", 100 * done) : "")
+              << std::flush;
     bar_shown_ = true;
   } else if (std::exchange(preparing_, what) != what) {
     say("preparing data: " + what);
@@ -105,18 +106,18 @@ void reporter::iteration(const actors::iteration_report& report) {
     say(format("iteration %llu: impossible gradients twice, the update was left out",
                static_cast<unsigned long long>(report.iteration)));
   if (json_) {
-    print_json({{"event", "iteration"},
-                {"iteration", report.iteration},
-                {"loss", report.loss},
-                {"tokens_per_s", report.iteration_s > 0
-                                     ? static_cast<double>(report.tokens) / report.iteration_s
-                                     : 0.0},
-                {"iteration_s", report.iteration_s},
-                {"plan_version", report.plan},
-                {"microbatches", report.microbatches},
-                {"skipped_stages", report.skipped_stages},
-                {"swaps", report.swaps},
-                {"grad_norm", report.grad_norm}});
+    print_json(
+        {{"event", "iteration"},
+         {"iteration", report.iteration},
+         {"loss", report.loss},
+         {"tokens_per_s",
+          report.iteration_s > 0 ? static_cast<double>(report.tokens) / report.iteration_s : 0.0},
+         {"iteration_s", report.iteration_s},
+         {"plan_version", report.plan},
+         {"microbatches", report.microbatches},
+         {"skipped_stages", report.skipped_stages},
+         {"swaps", report.swaps},
+         {"grad_norm", report.grad_norm}});
     return;
   }
   if (terminal_)

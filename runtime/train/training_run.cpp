@@ -31,9 +31,9 @@ std::filesystem::path ensure_data(const job_config& job, reporter& report) {
   prepare.inputs = model::corpus_files(job.data.corpus);
   prepare.tokenizer = job.data.tokenizer;
   prepare.vocab_size = job.data.vocab_size;
-  prepare.out = std::filesystem::path{".cache"}
-                / (job.data.corpus + "-" + job.data.tokenizer + "-"
-                   + std::to_string(job.data.vocab_size));
+  prepare.out =
+      std::filesystem::path{".cache"}
+      / (job.data.corpus + "-" + job.data.tokenizer + "-" + std::to_string(job.data.vocab_size));
   prepare.progress = [&](const std::string& what, double done) { report.preparing(what, done); };
   const auto made = model::prepare_data(prepare);
   report.prepared(prepare.out, made);
@@ -56,11 +56,10 @@ scheduler::plan plan_job(const scheduler::instance& problem, const job_config& j
 
 void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,
                  const scheduler::plan& plan) {
-  const auto planned =
-      trace::times_of(plan, scheduler::simulate(problem, plan.paths, plan.order));
+  const auto planned = trace::times_of(plan, scheduler::simulate(problem, plan.paths, plan.order));
   if (const auto problem_code = trace::write_plan_record(run_dir, plan, planned))
-    throw std::runtime_error(run_dir.string() + ": the plan cannot be written: "
-                             + problem_code.message());
+    throw std::runtime_error(run_dir.string()
+                             + ": the plan cannot be written: " + problem_code.message());
 }
 
 } // namespace
@@ -79,9 +78,8 @@ int run_training(const training_request& request) {
                              + std::to_string(job.model.vocab) + "; make them equal");
 
   checkpointing checkpoints{job, *data, request.resume, report};
-  const auto run_dir = checkpoints.run_dir().empty()
-                           ? create_run_folder(request.run_dir, job.name)
-                           : checkpoints.run_dir();
+  const auto run_dir = checkpoints.run_dir().empty() ? create_run_folder(request.run_dir, job.name)
+                                                     : checkpoints.run_dir();
   checkpoints.open(run_dir);
 
   const auto problem = job.instance();
@@ -101,11 +99,9 @@ int run_training(const training_request& request) {
   options.threads =
       job.threads != 0 ? job.threads : std::max(1u, std::thread::hardware_concurrency());
   options.run_dir = run_dir;
-  options.samples.training = [data, seed = job.seed, total = job.microbatches(),
-                              rows = job.pipeline.microbatch_size](iteration_no t,
-                                                                   microbatch_id id) {
-    return data->sample(seed, t, id, total, rows);
-  };
+  options.samples.training =
+      [data, seed = job.seed, total = job.microbatches(), rows = job.pipeline.microbatch_size](
+          iteration_no t, microbatch_id id) { return data->sample(seed, t, id, total, rows); };
   options.samples.validation = [data, total = job.eval_batches,
                                 rows = job.pipeline.microbatch_size](microbatch_id batch) {
     return data->validation(batch, total, rows);
@@ -123,10 +119,10 @@ int run_training(const training_request& request) {
   std::set<std::uint32_t> left_out{1, (others + 1) / 2};
   for (auto count : left_out)
     if (count > 0 && count <= others)
-      options.job.final_eval.push_back(
-          evaluation_paths(arrangement, job.eval_batches, count,
-                           std::to_string(count) + " of " + std::to_string(arrangement.size())
-                               + " stages left out"));
+      options.job.final_eval.push_back(evaluation_paths(arrangement, job.eval_batches, count,
+                                                        std::to_string(count) + " of "
+                                                            + std::to_string(arrangement.size())
+                                                            + " stages left out"));
   options.job.checkpoint_every = job.checkpoint_every;
   options.job.publish_checkpoint = [&](iteration_no t) { checkpoints.publish(t); };
   options.write_snapshot = [&](const model::shard_snapshot& taken) { checkpoints.write(taken); };
@@ -168,7 +164,7 @@ int run_training(const training_request& request) {
     generation.seed = job.seed;
     const std::string prompt = "The following ";
     report.sample(prompt, tokens->decode(model::generate(shards, tokens->encode(prompt),
-                                                  tokens->end_of_text(), generation)));
+                                                         tokens->end_of_text(), generation)));
   }
   report.done(newest);
   return 0;

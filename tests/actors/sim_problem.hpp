@@ -31,9 +31,9 @@ inline scheduler::instance random_problem(random_source& random) {
   problem.link_s.assign(n * n, 0.0);
   for (auto& seconds : problem.link_s)
     seconds = random.uniform();
-  problem.path_length =
-      problem.stages <= 2 ? problem.stages
-                          : problem.stages - static_cast<std::uint32_t>(random.below(2));
+  problem.path_length = problem.stages <= 2
+                            ? problem.stages
+                            : problem.stages - static_cast<std::uint32_t>(random.below(2));
   problem.microbatches_per_origin = 1 + static_cast<std::uint32_t>(random.below(5));
   return problem;
 }

@@ -83,9 +83,8 @@ TEST_CASE("1000 seeded clusters compute what one loop computes", "[actors][simul
     check_order(result, plan, options.job.memory);
 
     duplicates += static_cast<std::uint64_t>(
-        std::count_if(result.events.begin(), result.events.end(), [](const trace::event& e) {
-          return e.kind == trace::event_kind::dropped;
-        }));
+        std::count_if(result.events.begin(), result.events.end(),
+                      [](const trace::event& e) { return e.kind == trace::event_kind::dropped; }));
     swaps += result.iterations[0].swaps;
     skips += result.iterations[0].skipped_stages;
     replicas += problem.nodes.size() - problem.stages;
@@ -155,7 +154,8 @@ TEST_CASE("evaluation runs between iterations and changes nothing", "[actors][si
     const auto plain = sim_cluster{options}.run();
     evaluation_plan full{"full", {}};
     for (microbatch_id batch = 0; batch < 4; ++batch) {
-      scheduler::path path{batch, problem.arrangement[0][batch % problem.arrangement[0].size()], {}};
+      scheduler::path path{
+          batch, problem.arrangement[0][batch % problem.arrangement[0].size()], {}};
       for (stage_id s = 1; s < problem.stages; ++s)
         path.hops.push_back({s, problem.arrangement[s][batch % problem.arrangement[s].size()]});
       full.paths.push_back(path);

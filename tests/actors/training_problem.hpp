@@ -111,7 +111,9 @@ inline training_result train_embedded(const training_problem& problem) {
   options.seed = 5;
   options.microbatch_size = 2;
   options.threads = problem.threads;
-  options.samples.training = [&](iteration_no t, microbatch_id id) { return problem.sample(t, id); };
+  options.samples.training = [&](iteration_no t, microbatch_id id) {
+    return problem.sample(t, id);
+  };
   options.job.plan = problem.plan();
   options.job.memory.assign(options.job.plan.order.size(), problem.memory);
   options.job.last = problem.iterations;

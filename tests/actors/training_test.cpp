@@ -59,10 +59,9 @@ void check_against_plain(training_problem problem) {
 
 TEST_CASE("full paths equal the plain loop in any arrangement", "[actors][training][R6]") {
   training_problem problem;
-  problem.replicas = GENERATE(std::vector<std::uint32_t>{1, 1, 1, 1},
-                              std::vector<std::uint32_t>{2, 2, 1, 1},
-                              std::vector<std::uint32_t>{1, 3, 2, 3},
-                              std::vector<std::uint32_t>{3, 1, 3, 2});
+  problem.replicas =
+      GENERATE(std::vector<std::uint32_t>{1, 1, 1, 1}, std::vector<std::uint32_t>{2, 2, 1, 1},
+               std::vector<std::uint32_t>{1, 3, 2, 3}, std::vector<std::uint32_t>{3, 1, 3, 2});
   check_against_plain(problem);
 }
 
@@ -70,8 +69,8 @@ TEST_CASE("skipped and swapped paths equal the plain loop on the same routes",
           "[actors][training][R6]") {
   training_problem problem;
   problem.path_length = 3;
-  problem.replicas = GENERATE(std::vector<std::uint32_t>{1, 1, 1, 1},
-                              std::vector<std::uint32_t>{2, 3, 1, 2});
+  problem.replicas =
+      GENERATE(std::vector<std::uint32_t>{1, 1, 1, 1}, std::vector<std::uint32_t>{2, 3, 1, 2});
   bool skipped = false, swapped = false;
   for (const auto& route : problem.routes()) {
     skipped |= route.size() < 3;

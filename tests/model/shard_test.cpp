@@ -79,7 +79,7 @@ TEST_CASE("every parameter's gradient equals finite differences", "[model][shard
     INFO(info.name << " tied " << tied << " recompute " << recompute);
     double difference = 0, size = 0;
     // Every seventh element of large tensors: each kind of index is met.
-    for (std::int64_t i = info.offset; i < info.offset + info.size; i += info.size > 64 ? 7 : 1) {
+    for (std::int64_t i = info.offset; i<info.offset + info.size; i += info.size> 64 ? 7 : 1) {
       auto value = s.values()[i];
       const double before = value.item<double>();
       const auto at_offset = [&](double offset) {
@@ -87,9 +87,9 @@ TEST_CASE("every parameter's gradient equals finite differences", "[model][shard
         return loss_of(s, in, out, scale);
       };
       // Fourth order: the remainder is far below what a wrong term would make.
-      const double numeric = (8 * (at_offset(step) - at_offset(-step))
-                              - (at_offset(2 * step) - at_offset(-2 * step)))
-                             / (12 * step);
+      const double numeric =
+          (8 * (at_offset(step) - at_offset(-step)) - (at_offset(2 * step) - at_offset(-2 * step)))
+          / (12 * step);
       value.fill_(before);
       const double analytic = gradient[i].item<double>();
       difference += (numeric - analytic) * (numeric - analytic);
@@ -153,8 +153,7 @@ TEST_CASE("fixed-point gradients do not depend on order", "[model][shard][R12]")
     train_once(backwards, 1, tokens(m, 4 - i), tokens(m, 5 - i), 0.01);
   }
   CHECK(at::equal(forwards.gradients(), backwards.gradients()));
-  CHECK(relative(forwards.gradients().to(at::kDouble).mul(std::ldexp(1.0, -44)),
-                 native.gradients())
+  CHECK(relative(forwards.gradients().to(at::kDouble).mul(std::ldexp(1.0, -44)), native.gradients())
         < (type == dtype::bfloat16 ? 1e-2 : 1e-6));
   CHECK(forwards.squared_norms() == backwards.squared_norms());
   forwards.step(1, 0.5);

@@ -59,7 +59,8 @@ TEST_CASE("an error is one line that names the word, and its exit code", "[cli]"
       {"config check", 2, "skippipe: FILE is required"},
       {"plan --instnce x", 2, "skippipe: unknown word '--instnce', did you mean '--instance'?"},
       {"config default nod", 2, "got 'nod', did you mean 'node'?"},
-      {"config check /nowhere/x.toml", 1, "skippipe: /nowhere/x.toml: cannot be read: No such file"},
+      {"config check /nowhere/x.toml", 1,
+       "skippipe: /nowhere/x.toml: cannot be read: No such file"},
       {"config check /", 1, "skippipe: /: "},
   }));
   const auto [code, text] = errors_of(expected.words);

@@ -37,8 +37,8 @@ TEST_CASE("the bar shows iteration, loss, speed, time left and shares", "[progre
   const auto bar = view.bar(120);
   CAPTURE(bar);
   CHECK(bar.size() <= 120);
-  for (const auto* part : {"25/100", "loss 2.500", "500 tokens/s", "ETA 2:30", "skipped 75%",
-                           "swapped 25%"})
+  for (const auto* part :
+       {"25/100", "loss 2.500", "500 tokens/s", "ETA 2:30", "skipped 75%", "swapped 25%"})
     CHECK(bar.find(part) != std::string::npos);
   const auto filled = std::count(bar.begin(), bar.end(), '#');
   const auto left = std::count(bar.begin(), bar.begin() + 40, '.');
