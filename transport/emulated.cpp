@@ -339,8 +339,9 @@ public:
     network_->inner().connect(peer, where, std::move(done));
   }
   void disconnect(peer_id peer) override {
-    network_->give_up_peer(peer, errc::canceled);
+    // The wrapped endpoint first: else a transfer could arrive after one before it was given up.
     network_->inner().disconnect(peer);
+    network_->give_up_peer(peer, errc::canceled);
   }
   request_id send(peer_id to, std::vector<std::byte> header, buffer payload, completion done,
                   nanoseconds deadline) override {
@@ -349,9 +350,8 @@ public:
   void cancel(request_id request) override { network_->cancel(request); }
   bool post(std::function<void()> task) override { return network_->inner().post(std::move(task)); }
   void close() override {
+    network_->inner().close(); // First, as in disconnect.
     network_->give_up_all(errc::closed);
-    network_->inner().close();
-    network_->give_up_all(errc::closed); // sent meanwhile
   }
 
 private:
