@@ -37,6 +37,7 @@ void print_json(const nlohmann::json& object);
 int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_context&)>& add);
 
 // One file each in runtime/commands/.
+void add_certs(CLI::App& app, command_context& context);
 void add_checkpoint(CLI::App& app, command_context& context);
 void add_config(CLI::App& app, command_context& context);
 void add_trace(CLI::App& app, command_context& context);

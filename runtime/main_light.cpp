@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
   if (argc > 1 && needs_engine(argv[1]))
     return exec_engine(argv);
   return run_cli(argc, argv, [](CLI::App& app, command_context& context) {
+    add_certs(app, context);
     add_checkpoint(app, context);
     add_config(app, context);
     add_data(app, context);
