@@ -193,13 +193,17 @@ prepare_result prepare_data(const prepare_options& options) {
 std::vector<fs::path> corpus_files(const std::string& name) {
   if (name != "debian")
     throw std::runtime_error("unknown corpus '" + name + "'; the built-in one is \"debian\"");
+  // A table of code points and a list of headings: no prose to learn from.
+  const auto prose = [](const fs::path& file) {
+    return file.filename() != "perluniprops.pod" && file.filename() != "perltoc.pod";
+  };
   std::vector<fs::path> result;
   const fs::path root = "/usr/share/perl";
   if (fs::is_directory(root))
     for (const auto& version : fs::directory_iterator{root})
       if (!version.is_symlink() && fs::is_directory(version.path() / "pod"))
         for (const auto& entry : fs::directory_iterator{version.path() / "pod"})
-          if (entry.path().extension() == ".pod")
+          if (entry.path().extension() == ".pod" && prose(entry.path()))
             result.push_back(entry.path());
   std::sort(result.begin(), result.end());
   if (result.size() < 100)

@@ -29,7 +29,7 @@ struct prepare_result {
 /// inputs and settings is left as it is. Failures throw std::runtime_error with one line.
 prepare_result prepare_data(const prepare_options& options);
 
-/// The text files of the built-in corpus `name` ("debian": the Perl manual, package perl-doc, nine
+/// The text files of the built-in corpus `name` ("debian": the Perl manual, package perl-doc, eight
 /// megabytes of technical English). Throws std::runtime_error naming the package to install.
 std::vector<std::filesystem::path> corpus_files(const std::string& name);
 

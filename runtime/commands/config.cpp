@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <vector>
 
 namespace skippipe::runtime {
 
@@ -33,20 +34,14 @@ std::string size_text(std::uint64_t bytes) {
   return text;
 }
 
-void print_memory(const job_config& job) {
-  const auto row = [](const char* stage, const char* replicas, const std::string& weights,
-                      const std::string& gradients, const std::string& optimizer,
-                      const std::string& activations, const std::string& boundary,
-                      const std::string& snapshot, const std::string& total) {
-    std::printf("%-6s %8s %10s %10s %10s %12s %10s %10s %10s\n", stage, replicas, weights.c_str(),
-                gradients.c_str(), optimizer.c_str(), activations.c_str(), boundary.c_str(),
-                snapshot.c_str(), total.c_str());
-  };
-  std::cout << "memory of one node, by the stage it serves (plus about 160 MB for the process):\n"
-            << std::flush;
-  row("stage", "replicas", "weights", "gradients", "optimizer", "activations", "boundary",
-      "snapshot", "total");
-  std::uint64_t all = 0;
+/// What a node needs per stage, and all of them in one process.
+struct job_memory {
+  std::vector<memory_estimate> stages;
+  std::uint64_t embedded = 0;
+};
+
+job_memory memory_of(const job_config& job) {
+  job_memory result;
   const auto ranges =
       model::partition(job.model.layers, job.pipeline.stages, job.pipeline.layers_per_stage);
   for (const auto& range : ranges) {
@@ -58,16 +53,52 @@ void print_memory(const job_config& job) {
     question.deterministic = job.pipeline.deterministic;
     question.snapshot = true; // One is written at the end at least.
     const auto m = estimate_memory(question);
-    const auto replicas = job.replicas[range.stage];
-    all += (m.total() - m.snapshot) * replicas + m.snapshot; // One replica of a stage writes.
-    row(std::to_string(range.stage).c_str(), std::to_string(replicas).c_str(), size_text(m.weights),
-        size_text(m.gradients), size_text(m.optimizer), size_text(m.activations),
-        size_text(m.boundary), size_text(m.snapshot), size_text(m.total()));
+    // One replica of a stage writes.
+    result.embedded += (m.total() - m.snapshot) * job.replicas[range.stage] + m.snapshot;
+    result.stages.push_back(m);
   }
-  std::printf("all %u nodes in one process: %s\n", job.nodes, size_text(all).c_str());
+  return result;
 }
 
-int check(const std::string& file) {
+void print_memory(const job_config& job) {
+  const auto row = [](const std::vector<std::string>& cells) {
+    std::printf("%-6s %8s %10s %10s %10s %12s %10s %10s %10s\n", cells[0].c_str(), cells[1].c_str(),
+                cells[2].c_str(), cells[3].c_str(), cells[4].c_str(), cells[5].c_str(),
+                cells[6].c_str(), cells[7].c_str(), cells[8].c_str());
+  };
+  const auto memory = memory_of(job);
+  std::cout << "memory of one node, by the stage it serves (plus about 160 MB for the process):\n"
+            << std::flush;
+  row({"stage", "replicas", "weights", "gradients", "optimizer", "activations", "boundary",
+       "snapshot", "total"});
+  for (std::size_t stage = 0; stage < memory.stages.size(); ++stage) {
+    const auto& m = memory.stages[stage];
+    row({std::to_string(stage), std::to_string(job.replicas[stage]), size_text(m.weights),
+         size_text(m.gradients), size_text(m.optimizer), size_text(m.activations),
+         size_text(m.boundary), size_text(m.snapshot), size_text(m.total())});
+  }
+  std::printf("all %u nodes in one process: %s\n", job.nodes, size_text(memory.embedded).c_str());
+}
+
+nlohmann::json memory_json(const job_config& job) {
+  const auto memory = memory_of(job);
+  auto stages = nlohmann::json::array();
+  for (std::size_t stage = 0; stage < memory.stages.size(); ++stage) {
+    const auto& m = memory.stages[stage];
+    stages.push_back({{"stage", stage},
+                      {"replicas", job.replicas[stage]},
+                      {"weights", m.weights},
+                      {"gradients", m.gradients},
+                      {"optimizer", m.optimizer},
+                      {"activations", m.activations},
+                      {"boundary", m.boundary},
+                      {"snapshot", m.snapshot},
+                      {"total", m.total()}});
+  }
+  return {{"stages", std::move(stages)}, {"embedded", memory.embedded}};
+}
+
+int check(const std::string& file, bool json) {
   problem_list problems;
   const auto document = toml_document::load(file, problems);
   if (!document)
@@ -77,6 +108,10 @@ int check(const std::string& file) {
     const auto job = load_job(file, {}, problems);
     if (!job)
       throw command_error(problems.text());
+    if (json) {
+      print_json({{"file", file}, {"kind", kind}, {"memory_bytes", memory_json(*job)}});
+      return 0;
+    }
     std::cout << file << ": OK (job)\n";
     print_memory(*job);
     return 0;
@@ -85,7 +120,10 @@ int check(const std::string& file) {
                                     : read_cluster(*document, problems).has_value();
   if (!sound)
     throw command_error(problems.text());
-  std::cout << file << ": OK (" << kind << ")\n";
+  if (json)
+    print_json({{"file", file}, {"kind", kind}});
+  else
+    std::cout << file << ": OK (" << kind << ")\n";
   return 0;
 }
 
@@ -97,7 +135,10 @@ void add_config(CLI::App& app, command_context& context) {
   auto* checking = config->add_subcommand("check", "Report every problem of a file");
   auto file = std::make_shared<std::string>();
   checking->add_option("FILE", *file, "The TOML file of a job, a node or a cluster")->required();
-  checking->callback([&context, file] { context.run = [file] { return check(*file); }; });
+  auto json = std::make_shared<bool>(false);
+  checking->add_flag("--json", *json, "One JSON object; memory in bytes");
+  checking->callback(
+      [&context, file, json] { context.run = [file, json] { return check(*file, *json); }; });
 
   auto* printing = config->add_subcommand("default", "Print a file with every key and its default");
   auto kind = std::make_shared<std::string>();

@@ -54,8 +54,15 @@ struct job_config {
   unsigned threads = 0;                ///< Compute workers; 0: one per core.
   std::string device = "cpu";
 
+  /// Of one iteration; 0: what the origins have. A deterministic run that resumes on another number
+  /// of origins keeps it, so that the same samples make an iteration (R12).
+  std::uint32_t kept_microbatches = 0;
+
   /// Microbatches of one iteration.
-  std::uint32_t microbatches() const { return replicas[0] * pipeline.microbatches_per_origin; }
+  std::uint32_t microbatches() const {
+    return kept_microbatches != 0 ? kept_microbatches
+                                  : replicas[0] * pipeline.microbatches_per_origin;
+  }
   /// The planning problem of an embedded job: equal nodes, no links to speak of.
   scheduler::instance instance() const;
 };

@@ -26,6 +26,25 @@ struct embedded_config : caf::actor_system_config {
   }
 };
 
+/// Builds LibTorch shards; `options` must outlive it.
+shard_factory torch_shards(const embedded_options& options) {
+  return [&options](node_id, const assign& order) {
+    torch_shard_options shard;
+    shard.shard.model = options.model;
+    shard.shard.range = options.ranges.at(order.stage);
+    shard.shard.optimizer = options.optimizer;
+    shard.shard.accumulate =
+        options.deterministic ? model::accumulation::fixed_point : model::accumulation::native;
+    shard.shard.device = options.device;
+    shard.shard.seed = options.seed;
+    shard.microbatch_size = options.microbatch_size;
+    shard.samples = options.samples;
+    shard.write_snapshot = options.write_snapshot;
+    shard.restore = options.restore;
+    return make_torch_shard(std::move(shard));
+  };
+}
+
 } // namespace
 
 struct embedded_cluster::state {
@@ -99,21 +118,7 @@ std::string embedded_cluster::run() {
     node_options node_opts;
     node_opts.env = s.make_environment(node, router->receiver());
     node_opts.router = router;
-    node_opts.make_shard = [&options](node_id, const assign& order) {
-      torch_shard_options shard;
-      shard.shard.model = options.model;
-      shard.shard.range = options.ranges.at(order.stage);
-      shard.shard.optimizer = options.optimizer;
-      shard.shard.accumulate =
-          options.deterministic ? model::accumulation::fixed_point : model::accumulation::native;
-      shard.shard.device = options.device;
-      shard.shard.seed = options.seed;
-      shard.microbatch_size = options.microbatch_size;
-      shard.samples = options.samples;
-      shard.write_snapshot = options.write_snapshot;
-      shard.restore = options.restore;
-      return make_torch_shard(std::move(shard));
-    };
+    node_opts.make_shard = options.make_shard ? options.make_shard : torch_shards(options);
     s.spawn_tracer(node_opts.env, name_of(node), session);
     s.nodes.push_back(s.system.spawn(actors::node, std::move(node_opts)));
     router->set_node(s.nodes.back());

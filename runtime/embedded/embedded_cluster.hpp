@@ -31,6 +31,7 @@ struct embedded_options {
   std::function<void(model::shard&)> restore; ///< Empty: a fresh start.
   std::vector<std::string> node_names;        ///< Empty: node-0, node-1, ...
   std::filesystem::path run_dir;              ///< Traces go here; empty: no trace.
+  actors::shard_factory make_shard;           ///< Empty: the LibTorch shard of the options above.
 };
 
 /// Runs one job. The constructor starts nothing.

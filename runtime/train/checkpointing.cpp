@@ -43,8 +43,12 @@ void check_fits(const model::checkpoint_manifest& m, const job_config& job, std:
     note("the data is not what the checkpoint was trained on");
   if (m.seed != job.seed)
     note("train.seed differs from the checkpoint's: data order and routes change");
-  if (m.microbatches != job.microbatches() || m.microbatch_size != job.pipeline.microbatch_size)
+  if (m.microbatch_size != job.pipeline.microbatch_size
+      || (m.microbatches != job.microbatches() && !job.pipeline.deterministic))
     note("the microbatches of an iteration differ from the checkpoint's: the data order changes");
+  else if (m.microbatches != job.microbatches())
+    note("keeping the checkpoint's " + std::to_string(m.microbatches)
+         + " microbatches an iteration, shared out among the origins (pipeline.deterministic)");
   const bool same_stages = m.stages == job.pipeline.stages;
   const bool both_full =
       m.path_length == m.stages && job.pipeline.path_length == job.pipeline.stages;
@@ -63,6 +67,7 @@ checkpointing::checkpointing(const job_config& job, const model::dataset& data,
   const auto manifest = model::checkpoint_reader{source_}.manifest();
   check_fits(manifest, job, data_checksum_, source_, report);
   committed_ = manifest.iteration;
+  microbatches_ = manifest.microbatches;
   newest_ = source_;
 }
 

@@ -27,6 +27,8 @@ public:
   checkpointing& operator=(const checkpointing&) = delete;
 
   std::uint64_t committed() const { return committed_; }
+  /// Of an iteration of the resumed run; 0: a fresh start.
+  std::uint32_t microbatches() const { return microbatches_; }
   const std::filesystem::path& source() const { return source_; }   ///< Empty: a fresh start.
   const std::filesystem::path& run_dir() const { return run_dir_; } ///< Of the resumed run.
   /// Where checkpoints and journal go from now on.
@@ -48,6 +50,7 @@ private:
   std::uint64_t data_checksum_;
   std::string tokenizer_;
   std::uint64_t committed_ = 0;
+  std::uint32_t microbatches_ = 0;
   std::filesystem::path source_, run_dir_, root_;
   mutable std::mutex mutex_;
   std::unique_ptr<model::checkpoint_writer> writer_;

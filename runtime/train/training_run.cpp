@@ -65,7 +65,7 @@ void record_plan(const std::filesystem::path& run_dir, const scheduler::instance
 } // namespace
 
 int run_training(const training_request& request) {
-  const auto& job = request.job;
+  auto job = request.job;
   const iteration_no last = request.last.value_or(job.optimizer.total_iterations);
   stop_signal signals;
   reporter report{request.json, last};
@@ -78,6 +78,8 @@ int run_training(const training_request& request) {
                              + std::to_string(job.model.vocab) + "; make them equal");
 
   checkpointing checkpoints{job, *data, request.resume, report};
+  if (job.pipeline.deterministic)
+    job.kept_microbatches = checkpoints.microbatches();
   const auto run_dir = checkpoints.run_dir().empty() ? create_run_folder(request.run_dir, job.name)
                                                      : checkpoints.run_dir();
   checkpoints.open(run_dir);
@@ -162,7 +164,7 @@ int run_training(const training_request& request) {
     model::generation_options generation;
     generation.tokens = job.sample_tokens;
     generation.seed = job.seed;
-    const std::string prompt = "The following ";
+    const std::string prompt = "The function ";
     report.sample(prompt, tokens->decode(model::generate(shards, tokens->encode(prompt),
                                                          tokens->end_of_text(), generation)));
   }

@@ -1,5 +1,6 @@
 // The program as a user runs it: words, exit codes, what goes to stdout and what to stderr.
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -125,6 +126,9 @@ TEST_CASE("config default prints files that config check accepts", "[cli][config
     CHECK(code == 0);
     CHECK(text.find(": OK (" + kind + ")") != std::string::npos);
     CHECK((text.find("all 4 nodes in one process") != std::string::npos) == (kind == "job"));
+    const auto json = nlohmann::json::parse(out_of("config check --json '" + file + "'").text);
+    CHECK(json["kind"] == kind);
+    CHECK(json.contains("memory_bytes") == (kind == "job"));
   }
 }
 
