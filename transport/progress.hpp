@@ -27,6 +27,7 @@ public:
   ~unique_fd();
   int get() const noexcept { return fd_; }
   explicit operator bool() const noexcept { return fd_ >= 0; }
+  int release() noexcept { return std::exchange(fd_, -1); } ///< The caller's now.
 
 private:
   int fd_ = -1;

@@ -61,8 +61,9 @@ engine::~engine() { close(); }
 
 std::error_code engine::listen(handler& h) {
   std::string problem;
-  context_ = make_ssl_context(options_, problem);
-  if (context_ == nullptr || options_.streams == 0 || options_.streams > max_streams) {
+  const bool usable = credentials_.load(
+      {options_.ca, options_.certificate, options_.key, options_.revoked}, problem);
+  if (!usable || options_.streams == 0 || options_.streams > max_streams) {
     if (options_.log)
       options_.log(problem);
     return errc::setup_failed;
@@ -82,9 +83,27 @@ std::error_code engine::listen(handler& h) {
     pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     if (listener_)
       thread().watch(listener_.get(), EPOLLIN, [this](std::uint32_t) { on_listener(); });
+    watch_credentials();
   };
   hooks.poll = [this] { return poll(); };
   return start(h, std::move(hooks));
+}
+
+void engine::watch_credentials() {
+  thread().at(progress_thread::clock::now() + credentials_refresh, [this] { watch_credentials(); });
+  std::string problem;
+  const bool changed = credentials_.refresh(problem);
+  if (!problem.empty() && options_.log)
+    options_.log(problem);
+  if (!changed)
+    return;
+  std::vector<std::uint64_t> ended;
+  for (const auto& [id, s] : streams_)
+    if (s->ssl && !s->dead && credentials_.revoked(s->ssl.get()))
+      ended.push_back(id);
+  for (const std::uint64_t id : ended) // one may end others
+    if (const auto it = streams_.find(id); it != streams_.end())
+      fail(*it->second, errc::not_authenticated, "its certificate was revoked");
 }
 
 bool engine::poll() {

@@ -2,6 +2,7 @@
 // traffic.cpp: moving bytes.
 #pragma once
 
+#include "transport/tls/credentials.hpp"
 #include "transport/tls/inbox.hpp"
 #include "transport/tls/sockets.hpp"
 #include "transport/tls/stream.hpp"
@@ -60,6 +61,7 @@ private:
   void do_shutdown() override;
 
   // engine.cpp
+  void watch_credentials();
   bool poll();
   void drop_peer(peer_id peer, std::error_code reason);
   completion forget(peer_id peer);
@@ -93,7 +95,7 @@ private:
   void run_later(stream& s) { runnable_.insert(s.id); }
 
   const tls_options options_;
-  unique_ssl_context context_;
+  credentials credentials_;
   unique_fd listener_;
   bool listening_paused_ = false;
   address address_;

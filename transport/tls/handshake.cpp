@@ -95,7 +95,7 @@ bool engine::advance_tcp(stream& s) {
     }
   }
   tune(options_, s.fd.get());
-  s.ssl.reset(SSL_new(context_.get()));
+  s.ssl.reset(SSL_new(credentials_.context()));
   if (s.ssl == nullptr || SSL_set_fd(s.ssl.get(), s.fd.get()) != 1) {
     fail(s, errc::setup_failed, "no memory");
     return false;

@@ -110,7 +110,7 @@ unique_fd open_listener(const tls_options& options, socket_address& bound) {
     set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
     size_buffers(options, fd.get()); // before the connection: it decides TCP's window scale
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at.storage), at.size) != 0
-        || ::listen(fd.get(), 256) != 0)
+        || ::listen(fd.get(), 1024) != 0)
       continue;
     bound.size = sizeof bound.storage;
     if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&bound.storage), &bound.size) != 0)

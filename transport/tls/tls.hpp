@@ -18,7 +18,8 @@ namespace skippipe::transport {
 struct tls_options {
   peer_id self = 0;
   limits bounds;
-  std::string ca, certificate, key;   ///< PEM files.
+  std::string ca, certificate, key;   ///< PEM files; replaced ones are taken up while running.
+  std::string revoked;                ///< Revocation list of the CA; empty: none.
   std::string listen = "127.0.0.1:0"; ///< Numeric "HOST:PORT" ("[::1]:0"); empty: dial out only.
   std::string port_range;             ///< "first-last": tried in turn where `listen` has port 0.
   std::string advertise;              ///< What peers dial; empty: the address listened on.
@@ -38,6 +39,9 @@ struct tls_options {
   /// Told of each refused stranger, in one line. Called on the progress thread.
   std::function<void(std::string_view line)> log;
 };
+
+/// Files are looked at again so often; a certificate that was revoked loses its connections then.
+inline constexpr std::chrono::seconds credentials_refresh{2};
 
 /// `listen` answers `setup_failed` for unusable certificates or addresses. Addresses are the text
 /// "HOST:PORT".

@@ -1,0 +1,64 @@
+// One connection through the gate: TLS on the network's side, a plain socket on CAF's.
+#pragma once
+
+#include "runtime/gate/flow.hpp"
+#include "runtime/gate/message_filter.hpp"
+
+#include "transport/progress.hpp"
+#include "transport/tls/ssl.hpp"
+
+#include <functional>
+#include <string>
+
+namespace skippipe::runtime::gate {
+
+/// What a connection is for, agreed on in the handshake (ALPN).
+enum class purpose { control, probe };
+
+struct tunnel {
+  enum class phase { connecting, handshaking, confirming, open, closing };
+  enum class progress { moved, waiting, ended };
+
+  explicit tunnel(std::uint32_t max_message) : filter(max_message) {}
+
+  std::uint64_t id = 0;
+  phase at = phase::connecting;
+  bool accepted = false;
+  purpose use = purpose::control;
+  std::string remote; ///< "HOST:PORT".
+  std::string source; ///< What counts as one source of strangers.
+  std::string name;   ///< The certificate's, once open.
+  transport::unique_fd wire, plain;
+  transport::tls::unique_ssl ssl;
+  transport::progress_thread::timer_id timer{};
+  std::function<void(transport::unique_fd, const std::string& name, const std::string& problem)>
+      dialed; ///< Who waits for this connection.
+
+  flow in, out; ///< To CAF, to the network.
+  message_filter filter;
+  bool wire_ended = false, plain_ended = false;
+  bool plain_hung_up = false; ///< CAF has closed its end; bytes may be left in it.
+  bool wire_wants_out = false, plain_wants_out = false; ///< Blocked on writing.
+  std::uint32_t wire_events = 0, plain_events = 0;      ///< What epoll is asked for.
+  std::string problem;                                  ///< Why it ended, if not by a plain end.
+
+  /// One step of the TLS handshake.
+  progress handshake();
+  /// `moved` when the other side has said something inside TLS; it stays to be read.
+  progress peek();
+  /// Moves what can be moved, for a bounded time; `moved` when there may be more.
+  progress pump();
+  /// Both sides have all they will get.
+  bool finished() const {
+    return (wire_ended && in.empty()) || (plain_ended && out.empty()) || !problem.empty();
+  }
+
+private:
+  progress outcome(int result);
+  bool read_wire();
+  bool write_wire();
+  bool read_plain();
+  bool write_plain();
+};
+
+} // namespace skippipe::runtime::gate
