@@ -82,6 +82,7 @@ backend = "ucx"              # or tls, where the network is not trusted
 tls_streams = 4
 ucx_tls = "tcp"              # UCX transports
 wire_dtype = "float32"       # or bfloat16
+sealed = false               # encrypt payloads, whatever the backend
 
 [failure]
 detect_within_s = 4.0        # a dead or cut-off node is noticed within this time
@@ -129,10 +130,11 @@ voters = []
 
 [security]
 mode = "insecure"            # this machine only; tls for everything else
-# ca = "ca.pem"
-# certificate = "node.pem"
-# key = "node.key"
-trusted_interfaces = []      # that UCX may listen on beyond this machine
+# ca = "keys/node/ca.pem"    # as `skippipe certs issue` lays them out
+# certificate = "keys/node/certificate.pem"
+# key = "keys/node/key.pem"
+# revoked = "keys/node/revoked.pem"  # default: revoked.pem beside ca, if it is there
+trusted_interfaces = []      # names or prefixes (10.0.0.0/8) that UCX may listen on
 )";
 
 constexpr std::string_view cluster_file =

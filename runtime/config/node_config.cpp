@@ -1,5 +1,6 @@
 #include "runtime/config/node_config.hpp"
 
+#include "runtime/config/interfaces.hpp"
 #include "runtime/config/toml_document.hpp"
 
 #include <algorithm>
@@ -101,7 +102,14 @@ void read_security(const toml_document& document, node_config& node, problem_lis
   read_path(document, table, "ca", node.ca);
   read_path(document, table, "certificate", node.certificate);
   read_path(document, table, "key", node.key);
+  read_path(document, table, "revoked", node.revoked);
   table.texts("trusted_interfaces", node.trusted_interfaces);
+  for (const auto& entry : node.trusted_interfaces)
+    if (entry.empty()
+        || (entry.find_first_of("/:") != std::string::npos && !address_prefix::parse(entry)))
+      table.complain("trusted_interfaces",
+                     "expected an interface's name or a prefix like 10.0.0.0/8, got '" + entry
+                         + "'");
   table.finish();
   if (!node.tls && !only_loopback(node))
     table.complain("mode", "expected 'tls', as node.listen, node.data_listen or node.seeds leave "
@@ -114,16 +122,29 @@ void read_security(const toml_document& document, node_config& node, problem_lis
       table.complain(key, "expected a file, as security.mode is 'tls'; `skippipe certs` makes it");
 }
 
+/// False when it is certain that UCX would listen where it must not; an interface's name can only be
+/// looked up on the node itself.
+bool may_be_trusted(const node_config& node) {
+  if (is_loopback(node.data_listen.host))
+    return true;
+  return std::any_of(node.trusted_interfaces.begin(), node.trusted_interfaces.end(),
+                     [&](const std::string& entry) {
+                       const auto prefix = address_prefix::parse(entry);
+                       return !prefix || prefix->contains(node.data_listen.host);
+                     });
+}
+
 void read_data_plane(const toml_document& document, node_config& node, problem_list& problems) {
   table_reader table{document, "data_plane", problems};
   table.choice("backend", node.data_backend, {"ucx", "tls"});
   table.integer("tls_streams", node.tls_streams, 1, 64);
   table.text("ucx_tls", node.ucx_tls);
   table.choice("wire_dtype", node.wire_dtype, {"float32", "bfloat16"});
+  table.boolean("sealed", node.sealed);
   table.finish();
-  // UCX neither encrypts nor authenticates: whoever reaches its port can write memory.
-  if (node.data_backend == "ucx" && !is_loopback(node.data_listen.host)
-      && node.trusted_interfaces.empty())
+  // UCX neither encrypts nor authenticates: whoever reaches its port can write memory, whether payloads
+  // are sealed or not.
+  if (node.data_backend == "ucx" && !may_be_trusted(node))
     table.complain("backend", "expected 'tls', as security.trusted_interfaces names no interface "
                               "for node.data_listen = '"
                                   + node.data_listen.text() + "', got 'ucx'");

@@ -42,12 +42,14 @@ struct node_config {
 
   bool tls = false;
   std::filesystem::path ca, certificate, key;
+  std::filesystem::path revoked; ///< Revocation list; empty: `revoked.pem` beside `ca`, if there.
   std::vector<std::string> trusted_interfaces; ///< Names or address prefixes that UCX may use.
 
   std::string data_backend = "ucx"; ///< Or "tls".
   std::uint32_t tls_streams = 4;
   std::string ucx_tls = "tcp"; ///< UCX transports.
   std::string wire_dtype = "float32";
+  bool sealed = false; ///< Payloads encrypted on top of the backend.
 
   double detect_within_s = 4;   ///< Every heartbeat, deadline and timeout derives from it.
   double transfer_share = 0.25; ///< Of the upload, for state transfers.

@@ -53,6 +53,7 @@ private:
   void on_wire(std::uint64_t id, std::uint32_t events);
   void on_plain(std::uint64_t id, std::uint32_t events);
   void serve(tunnel& t);
+  void tell_clock(tunnel& t);
   void answer_probe(tunnel& t);
   void watch_ends(tunnel& t);
   void linger(tunnel& t);

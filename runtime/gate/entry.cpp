@@ -212,6 +212,7 @@ void gate::core::open(tunnel& t) {
   ++counts_.open;
   if (t.use == purpose::probe) {
     t.timer = thread_.at(clock::now() + options_.limits.handshake, [this, &t] { end(t); });
+    tell_clock(t); // unasked, so that the probe knows it was let in
     return serve(t);
   }
   int ends[2];

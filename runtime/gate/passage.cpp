@@ -2,7 +2,7 @@
 
 #include <sys/epoll.h>
 
-#include <cstring>
+#include <algorithm>
 
 namespace skippipe::runtime::gate {
 
@@ -12,7 +12,7 @@ namespace {
 constexpr auto linger_time = std::chrono::seconds{5};
 
 /// A probe asks for our clock by sending any byte; more often than this nobody needs to.
-constexpr std::size_t most_questions = 32;
+constexpr std::size_t most_questions = 32, clock_bytes = 8;
 
 } // namespace
 
@@ -55,21 +55,25 @@ void gate::core::serve(tunnel& t) {
   watch_ends(t);
 }
 
-/// Each byte is answered by our clock: nanoseconds since 1970, most significant byte first.
+/// Our clock: nanoseconds since 1970, most significant byte first.
+void gate::core::tell_clock(tunnel& t) {
+  const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count();
+  const auto room = t.out.room();
+  if (room.size() < clock_bytes)
+    return;
+  for (std::size_t k = 0; k < clock_bytes; ++k)
+    room[k] = static_cast<std::byte>(now >> (56 - 8 * k));
+  t.out.filled(clock_bytes);
+}
+
+/// Each byte that a probe sends is answered.
 void gate::core::answer_probe(tunnel& t) {
-  const auto asked = t.in.waiting().size();
-  for (std::size_t i = 0; i < asked && t.out.waiting().size() < most_questions * 8; ++i) {
-    const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                         std::chrono::system_clock::now().time_since_epoch())
-                         .count();
-    auto room = t.out.room();
-    if (room.size() < 8)
-      break;
-    for (int k = 0; k < 8; ++k)
-      room[static_cast<std::size_t>(k)] = static_cast<std::byte>(now >> (56 - 8 * k));
-    t.out.filled(8);
-  }
-  t.in.emptied(asked);
+  const auto asked = std::min(t.in.waiting().size(), most_questions);
+  for (std::size_t i = 0; i < asked; ++i)
+    tell_clock(t);
+  t.in.emptied(t.in.waiting().size());
 }
 
 void gate::core::watch_ends(tunnel& t) {

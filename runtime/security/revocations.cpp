@@ -35,10 +35,13 @@ void add_number(X509_CRL* list) {
 unique_crl make_revocation_list(const std::vector<revoked_serial>& serials, const X509* authority,
                                 EVP_PKEY* authority_key) {
   unique_crl list(X509_CRL_new());
-  require(list != nullptr && X509_CRL_set_version(list.get(), X509_CRL_VERSION_2) == 1
-              && X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(authority)) == 1
-              && X509_CRL_set1_lastUpdate(list.get(), from_time(wall_clock::now()).get()) == 1,
-          "a revocation list");
+  require(
+      list != nullptr && X509_CRL_set_version(list.get(), X509_CRL_VERSION_2) == 1
+          && X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(authority)) == 1
+          // As old as the authority: a node whose clock lags must not refuse everybody because of a
+          // fresh list. The number tells lists apart.
+          && X509_CRL_set1_lastUpdate(list.get(), X509_get0_notBefore(authority)) == 1,
+      "a revocation list");
   for (const auto& [serial, since] : serials) {
     unique_revoked entry(X509_REVOKED_new());
     require(entry != nullptr

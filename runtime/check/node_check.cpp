@@ -1,0 +1,103 @@
+#include "runtime/check/node_check.hpp"
+
+#include "runtime/check/probe.hpp"
+#include "runtime/config/interfaces.hpp"
+#include "runtime/security/key_check.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace skippipe::runtime {
+
+namespace {
+
+void check_files(const toml_document& document, const node_config& node, problem_list& problems,
+                 std::vector<std::string>& warnings) {
+  table_reader security{document, "security", problems};
+  const auto revoked = node.revoked.empty() ? security::revoked_beside(node.ca) : node.revoked;
+  auto report = security::check_keys({node.ca, node.certificate, node.key, revoked}, node.name,
+                                     security::wall_clock::now());
+  for (const auto& [key, text] : report.problems)
+    security.complain(key, text);
+  warnings.insert(warnings.end(), report.warnings.begin(), report.warnings.end());
+}
+
+std::string milliseconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f ms", 1e3 * seconds);
+  return text;
+}
+
+connect_finding finding_of(const probe_result& result) {
+  connect_finding finding{"seed " + result.seed.text(), "", result.problem};
+  if (!result.problem.empty())
+    return finding;
+  finding.detail = "answers in " + milliseconds(result.connect_s);
+  if (!result.name.empty())
+    finding.detail += ", certificate of '" + result.name + "'";
+  if (result.clock_offset_s)
+    finding.detail += ", clock " + milliseconds(*result.clock_offset_s) + " from ours (+-"
+                      + milliseconds(*result.clock_uncertainty_s) + ")";
+  return finding;
+}
+
+} // namespace
+
+std::optional<transport::tls::credential_files> credential_files_of(const node_config& node) {
+  if (!node.tls)
+    return std::nullopt;
+  const auto revoked = node.revoked.empty() ? security::revoked_beside(node.ca) : node.revoked;
+  return transport::tls::credential_files{node.ca.string(), node.certificate.string(),
+                                          node.key.string(), revoked.string()};
+}
+
+std::string ucx_devices(const node_config& node, std::string& problem) {
+  if (is_loopback(node.data_listen.host))
+    return "lo";
+  const auto here = local_interfaces();
+  std::vector<local_interface> holders;
+  std::copy_if(here.begin(), here.end(), std::back_inserter(holders),
+               [&](const local_interface& one) { return one.address == node.data_listen.host; });
+  if (holders.empty()) {
+    problem = "expected an address of an interface of this machine, as UCX listens on trusted "
+              "interfaces only, got '"
+              + node.data_listen.host + "'";
+    return {};
+  }
+  const auto names = trusted_devices(holders, node.trusted_interfaces);
+  if (names.empty()) {
+    problem = "expected an address of a trusted interface, got '" + node.data_listen.host + "' of '"
+              + holders.front().name
+              + "'; name it in security.trusted_interfaces or use data_plane.backend = 'tls'";
+    return {};
+  }
+  return names.front();
+}
+
+std::vector<std::string> check_node(const toml_document& document, const node_config& node,
+                                    problem_list& problems) {
+  std::vector<std::string> warnings;
+  if (node.tls)
+    check_files(document, node, problems, warnings);
+  if (node.data_backend == "ucx") {
+    std::string problem;
+    if (ucx_devices(node, problem).empty())
+      table_reader{document, "node", problems}.complain("data_listen", problem);
+  }
+  return warnings;
+}
+
+std::vector<connect_finding> check_connections(const node_config& node,
+                                               std::chrono::milliseconds patience) {
+  std::vector<connect_finding> findings;
+  const std::pair<const char*, const address&> mine[] = {{"node.listen", node.listen},
+                                                         {"node.data_listen", node.data_listen}};
+  for (const auto& [key, at] : mine)
+    findings.push_back({std::string(key) + " " + at.text(), "free", probe_listen(at)});
+  const auto files = credential_files_of(node);
+  for (const auto& seed : node.seeds)
+    findings.push_back(finding_of(probe(seed, files, patience)));
+  return findings;
+}
+
+} // namespace skippipe::runtime
