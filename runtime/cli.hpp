@@ -44,6 +44,7 @@ void add_trace(CLI::App& app, command_context& context);
 void add_data(CLI::App& app, command_context& context);
 void add_plan(CLI::App& app, command_context& context);
 void add_simulate(CLI::App& app, command_context& context);
+void add_token(CLI::App& app, command_context& context);
 void add_train(CLI::App& app, command_context& context); ///< In skippipe-engine.
 
 } // namespace skippipe::runtime

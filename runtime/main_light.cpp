@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
     add_trace(app, context);
     add_plan(app, context);
     add_simulate(app, context);
+    add_token(app, context);
     // Listed for --help; never run here.
     app.add_subcommand("train", "Train a model as a job file says");
   });

@@ -1,9 +1,11 @@
 // A peer process for tests: sends every message back to its sender.
 //   transport_peer ucx ID
 //   transport_peer tls ID CA CERTIFICATE KEY
+//   transport_peer sealed ID SECRET    (over ucx)
 // Prints its address in hexadecimal, then obeys "connect ID ADDRESS" lines until its input ends.
 #include "hex.hpp"
 
+#include "transport/sealed.hpp"
 #include "transport/tls/tls.hpp"
 #include "transport/ucx/ucx.hpp"
 
@@ -27,11 +29,20 @@ struct echo final : handler {
 
 std::unique_ptr<endpoint> make(const std::vector<std::string>& args) {
   const peer_id self = std::stoull(args.at(1));
-  if (args.at(0) == "ucx") {
+  if (args.at(0) == "ucx" || args.at(0) == "sealed") {
     ucx_options options;
     options.self = self;
-    options.checksum = true;
-    return make_ucx_endpoint(options);
+    options.checksum = args.at(0) == "ucx";
+    if (options.checksum)
+      return make_ucx_endpoint(options);
+    options.bounds = limits_below_seal(options.bounds);
+    sealed_options seal;
+    seal.self = self;
+    for (const char c : args.at(2))
+      seal.secret.push_back(static_cast<std::byte>(c));
+    seal.incarnation =
+        static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+    return make_sealed_endpoint(make_ucx_endpoint(options), seal);
   }
   tls_options options;
   options.self = self;
