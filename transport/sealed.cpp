@@ -1,5 +1,6 @@
 #include "transport/sealed.hpp"
 
+#include "transport/buffer_pool.hpp"
 #include "transport/placement.hpp"
 #include "transport/replay_window.hpp"
 #include "transport/seal.hpp"
@@ -23,6 +24,9 @@ namespace {
 constexpr std::size_t suffix_size = 16;
 /// Ids of sends that never reached the wrapped endpoint.
 constexpr request_id own_ids = request_id{1} << 63;
+
+/// Of memory for encrypted payloads, between two sends.
+constexpr std::size_t kept_bytes = std::size_t{64} << 20;
 
 using life = std::pair<peer_id, std::uint64_t>; ///< A peer and its epoch.
 
@@ -97,6 +101,7 @@ private:
   std::uint64_t epoch_ = 0;
   handler* owner_ = nullptr;
   std::atomic<request_id> last_own_id_{0};
+  buffer_pool hidden_{kept_bytes};
 
   std::mutex mutex_; ///< Guards the next two.
   std::map<peer_id, std::shared_ptr<outbound>> reached_;
@@ -174,7 +179,7 @@ request_id sealed::send(peer_id to, std::vector<std::byte> header, buffer payloa
   prefix.epoch = epoch_;
   prefix.receiver_epoch = out->receiver_epoch;
   prefix.counter = ++out->counter;
-  const buffer hidden = payload.empty() ? buffer{} : buffer::allocate(payload.size());
+  const buffer hidden = payload.empty() ? buffer{} : hidden_.take(payload.size());
   auto sealed_header = out->key.seal(prefix, header, payload.bytes(), hidden.bytes());
   return inner_->send(to, std::move(sealed_header), hidden, std::move(done), deadline);
 }
