@@ -44,13 +44,12 @@ double median(std::vector<double> v) {
 struct sink final : handler {
   endpoint* self = nullptr;
   std::vector<buffer> pool;
-  std::size_t next = 0;
   buffer place(peer_id, std::span<const std::byte>, std::size_t size, const buffer*) override {
-    pool.resize(1);
-    buffer& b = pool[next++ % pool.size()];
-    if (b.size() != size)
-      b = buffer::allocate(size);
-    return b;
+    for (buffer& b : pool)
+      if (b.size() == size && b.owner().use_count() == 1) // nobody writes there any more
+        return b;
+    std::erase_if(pool, [size](const buffer& b) { return b.size() != size; });
+    return pool.emplace_back(buffer::allocate(size));
   }
   void on_message(peer_id from, std::span<const std::byte> header, buffer) override {
     if (header[0] != std::byte{'D'})

@@ -4,6 +4,7 @@
 #include "transport/placement.hpp"
 #include "transport/replay_window.hpp"
 #include "transport/seal.hpp"
+#include "transport/side_thread.hpp"
 #include "transport/wire_codec.hpp"
 
 #include <openssl/rand.h>
@@ -28,6 +29,10 @@ constexpr request_id own_ids = request_id{1} << 63;
 /// Of memory for encrypted payloads, between two sends.
 constexpr std::size_t kept_bytes = std::size_t{64} << 20;
 
+/// Payloads from this size on are decrypted beside the progress thread, which would stand still for longer
+/// than handing over takes.
+constexpr std::size_t aside_from = std::size_t{2} << 20;
+
 using life = std::pair<peer_id, std::uint64_t>; ///< A peer and its epoch.
 
 /// One direction to one life of a peer.
@@ -51,7 +56,7 @@ public:
     if (RAND_bytes(reinterpret_cast<unsigned char*>(&epoch_), sizeof epoch_) != 1)
       throw std::runtime_error("no random numbers; check OpenSSL");
   }
-  ~sealed() override { inner_->close(); }
+  ~sealed() override { close(); }
 
   std::error_code listen(handler& h) override {
     owner_ = &h;
@@ -65,6 +70,7 @@ public:
   void connect(peer_id peer, const address& where, completion done) override;
   void disconnect(peer_id peer) override {
     forget(peer);
+    inner_->post([this, peer] { ++opening_[peer].connection; });
     inner_->disconnect(peer);
   }
   request_id send(peer_id to, std::vector<std::byte> header, buffer payload, completion done,
@@ -74,7 +80,10 @@ public:
       inner_->cancel(request);
   }
   bool post(std::function<void()> task) override { return inner_->post(std::move(task)); }
-  void close() override { inner_->close(); }
+  void close() override {
+    inner_->close();
+    aside_.stop();
+  }
 
 private:
   buffer place(peer_id from, std::span<const std::byte> header, std::size_t size,
@@ -86,11 +95,14 @@ private:
   void on_message(peer_id from, std::span<const std::byte> header, buffer payload) override;
   void on_peer_lost(peer_id peer, std::error_code reason) override {
     forget(peer);
+    ++opening_[peer].connection;
     if (banned_.erase(peer) == 0)
       owner_->on_peer_lost(peer, reason);
   }
 
   inbound* open_header(peer_id from, std::span<const std::byte> header, std::size_t size);
+  void open_aside(peer_id from, const seal_key& key, const seal_prefix& prefix,
+                  std::span<const std::byte> header, buffer payload);
   inbound* drop(peer_id from, std::string_view why);
   void ban(peer_id from, errc code, std::string_view why);
   std::shared_ptr<outbound> reach(peer_id peer, std::uint64_t epoch);
@@ -108,12 +120,20 @@ private:
   /// Every life ever spoken to: going back to one must go on with its counter.
   std::map<life, std::shared_ptr<outbound>> outbound_;
 
+  /// Messages of a peer whose payloads are being decrypted; later ones queue behind them.
+  struct opening {
+    std::size_t waiting = 0;
+    std::uint64_t connection = 0; ///< Counts connections: what an ended one sent is not delivered.
+  };
+
   // Used inside callbacks only.
+  std::map<peer_id, opening> opening_;
   std::map<life, inbound> inbound_;
   std::map<peer_id, std::uint64_t> newest_; ///< Incarnations heard from.
   std::set<peer_id> banned_;                ///< Lost for what they sent; the connection is ending.
 
-  std::unique_ptr<endpoint> inner_; ///< Last: ends first, and with it the callbacks.
+  std::unique_ptr<endpoint> inner_; ///< Closed first of all, and with it the callbacks end.
+  side_thread aside_;
 };
 
 void sealed::connect(peer_id peer, const address& where, completion done) {
@@ -229,9 +249,41 @@ void sealed::on_message(peer_id from, std::span<const std::byte> header, buffer 
   const auto prefix = *decode_seal(header);
   const auto inside = header.subspan(seal_prefix_size);
   in->window.accept(prefix.counter);
+  if (payload.size() >= aside_from || opening_[from].waiting > 0)
+    return open_aside(from, in->key, prefix, inside, std::move(payload));
   if (!payload.empty() && !in->key.opens_payload(prefix, inside, payload.bytes()))
     return ban(from, errc::corrupted, "its payload was changed on the way");
   owner_->on_message(from, inside, std::move(payload));
+}
+
+void sealed::open_aside(peer_id from, const seal_key& key, const seal_prefix& prefix,
+                        std::span<const std::byte> header, buffer payload) {
+  struct message {
+    seal_key key;
+    seal_prefix prefix;
+    std::vector<std::byte> header;
+    buffer payload;
+    std::uint64_t connection;
+    bool genuine = true;
+  };
+  auto& state = opening_[from];
+  ++state.waiting;
+  const auto m = std::make_shared<message>(
+      message{key, prefix, {header.begin(), header.end()}, std::move(payload), state.connection});
+  aside_.run([this, from, m] {
+    m->genuine =
+        m->payload.empty() || m->key.opens_payload(m->prefix, m->header, m->payload.bytes());
+    inner_->post([this, from, m] {
+      auto& now = opening_[from];
+      --now.waiting;
+      if (now.connection != m->connection || banned_.count(from) > 0)
+        return;
+      if (m->genuine)
+        owner_->on_message(from, m->header, std::move(m->payload));
+      else
+        ban(from, errc::corrupted, "its payload was changed on the way");
+    });
+  });
 }
 
 inbound* sealed::drop(peer_id from, std::string_view why) {

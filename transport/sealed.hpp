@@ -8,7 +8,7 @@
 // UCX's own protocol can be spoken by whoever reaches its port.
 //
 // Payloads are encrypted on the sender's thread, into memory of their own, and decrypted in place where
-// `place` put them, on the progress thread of the wrapped endpoint.
+// `place` put them: small ones on the wrapped endpoint's progress thread, large ones beside it.
 #pragma once
 
 #include "transport/transport.hpp"

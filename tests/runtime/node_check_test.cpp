@@ -1,6 +1,8 @@
 // What `skippipe node --check --connect` finds before anything starts.
+#include "runtime/check/check_command.hpp"
 #include "runtime/check/node_check.hpp"
 #include "runtime/check/probe.hpp"
+#include "runtime/cli.hpp"
 #include "runtime/config/interfaces.hpp"
 #include "runtime/security/key_check.hpp"
 
@@ -300,4 +302,23 @@ TEST_CASE("a node's own ports and its seeds are tried in turn", "[check][connect
   CHECK_THAT(findings[3].problem, Catch::Contains("nothing listens"));
   node.listen.port = 0;
   CHECK(check_connections(node, 1s)[0].problem == "");
+}
+
+TEST_CASE("the check of a node's file ends in a line for each problem", "[check][connect]") {
+  key_world world;
+  const auto keys = world.keys("a");
+  const auto write = [&](const std::string& name, const std::string& seeds) {
+    const auto file = world.at / "node.toml";
+    std::ofstream(file) << "[node]\nname = '" << name << "'\nseeds = [" << seeds
+                        << "]\n[security]\nmode = 'tls'\nca = '" << keys.ca << "'\ncertificate = '"
+                        << keys.certificate << "'\nkey = '" << keys.key << "'\n";
+    return file.string();
+  };
+  CHECK(check_node_file(write("a", ""), {}, true, false) == 0);
+  CHECK_THROWS_WITH(check_node_file(write("b", ""), {}, false, false),
+                    Catch::Contains("node.toml:7:") && Catch::Contains("got that of 'a'"));
+  CHECK_THROWS_WITH(check_node_file(write("a", "'127.0.0.1:1'"), {}, true, true),
+                    Catch::Contains("1 of 3 connections failed"));
+  CHECK(check_node_file(write("b", ""), {"node.name=a"}, false, true) == 0);
+  CHECK_THROWS_AS(check_node_file("absent.toml", {}, false, false), command_error);
 }

@@ -45,14 +45,22 @@ struct node {
   std::unique_ptr<gate::secure_middleman> middleman; ///< Ends before its system.
 };
 
-caf::behavior doubler(caf::event_based_actor*) {
-  return {[](int x) { return 2 * x; }, [](const std::string& text) { return text; }};
+// With an argument: CAF 0.17 binds a reference to nothing for functions without one.
+caf::behavior multiplier(caf::event_based_actor*, int factor) {
+  return {[factor](int x) { return factor * x; }, [](const std::string& text) { return text; }};
+}
+
+caf::behavior watcher_of(caf::event_based_actor* self, const caf::actor& whom,
+                         std::atomic<int>* lost) {
+  self->set_down_handler([lost](const caf::down_msg&) { ++*lost; });
+  self->monitor(whom);
+  return {[](int) {}};
 }
 
 /// Publishes a doubling actor, and ends it.
 struct server : node {
   explicit server(key_world& world, gate::gate_limits limits = {})
-      : node(world, "server", true, limits), actor(system.spawn(doubler)) {
+      : node(world, "server", true, limits), actor(system.spawn(multiplier, 2)) {
     const auto port = middleman->publish(actor);
     REQUIRE(port);
     REQUIRE(*port == middleman->port());
@@ -117,11 +125,7 @@ TEST_CASE("a lost connection reaches the actors at both ends", "[control]") {
   CHECK(s.middleman->counts().open == 1);
 
   std::atomic<int> lost{0};
-  const auto watcher = a->system.spawn([&lost, whom = *remote](caf::event_based_actor* self) {
-    self->set_down_handler([&lost](const caf::down_msg&) { ++lost; });
-    self->monitor(whom);
-    return caf::behavior{[](int) {}};
-  });
+  const auto watcher = a->system.spawn(watcher_of, *remote, &lost);
   SECTION("the server's gate ends") {
     s.middleman.reset();
     CHECK(eventually([&] { return lost == 1; }));

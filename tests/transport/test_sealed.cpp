@@ -192,6 +192,28 @@ TEST_CASE("a header does not go with another payload", "[sealed][tamper]") {
   CHECK(p.at_b.lost()[0].first == 1);
 }
 
+TEST_CASE("large and small messages keep their order, and a changed large one is noticed",
+          "[sealed][tamper]") {
+  tapped_pair p;
+  constexpr std::uint32_t n = 40;
+  for (std::uint32_t i = 0; i < n; ++i)
+    p.send(i, i % 3 == 0 ? 3'000'000 : i % 3 == 1 ? 1000 : 0);
+  REQUIRE(p.at_b.wait_messages(n));
+  const auto got = p.at_b.messages();
+  for (std::uint32_t i = 0; i < n; ++i) {
+    REQUIRE(number_of(got[i].header) == i);
+    REQUIRE(equal(got[i].payload, filled(got[i].payload.size(), i)));
+  }
+  p.tap->swallow = true;
+  p.send(n, 3'000'000);
+  p.tap->swallow = false;
+  p.tap->inject(n, [](bytes&, buffer& payload) { payload.bytes()[2'000'000] ^= std::byte{1}; });
+  p.send(n + 1); // behind it; the connection it came over is gone
+  REQUIRE(p.at_b.wait_lost(1));
+  CHECK(p.at_b.lost()[0].second == errc::corrupted);
+  CHECK(p.at_b.messages().size() == n);
+}
+
 TEST_CASE("another job's secret opens nothing", "[sealed][key]") {
   tapped_pair p({1, std::byte{1}}, {1, std::byte{2}});
   p.send(1);
