@@ -276,7 +276,7 @@ TEST_CASE("a thousand half-open connections cost next to nothing", "[gate][flood
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
   // Twenty good peers joined meanwhile: their handshakes, on both sides, are in it.
   CHECK((cpu_seconds() - cpu) / wall.count() < 0.25);
-  CHECK(g.log.lines().size() == 1);
+  CHECK(g.log.lines().size() <= 4); // one for each kind of refusal, not for each stranger
 }
 
 TEST_CASE("a gate dials a gate", "[gate][dial]") {
