@@ -1,7 +1,9 @@
 #include "scheduler/construct.hpp"
 
 #include "scheduler/check.hpp"
+#include "scheduler/dispatch.hpp"
 #include "scheduler/path_rules.hpp"
+#include "scheduler/spread.hpp"
 #include "scheduler/strategies.hpp"
 #include "scheduler/timetable.hpp"
 
@@ -9,12 +11,12 @@
 
 namespace skippipe::scheduler {
 
-plan construct(const instance& problem, const std::vector<std::vector<node_id>>& arrangement,
-               std::uint32_t choices, random_source& random) {
-  const auto count = microbatch_count(problem, static_cast<std::uint32_t>(arrangement[0].size()));
+namespace {
+
+plan insert_all(const instance& problem, const std::vector<std::vector<node_id>>& arrangement,
+                std::vector<route> routes, std::uint32_t choices, random_source& random) {
+  const auto count = static_cast<std::uint32_t>(routes.size());
   const bool given = !problem.routes.empty();
-  std::vector<route> routes =
-      given ? problem.routes : *balanced_routes(rules_of(problem), count, random);
   const auto origins = origins_in_turn(arrangement[0], count);
   timetable table(problem);
   std::vector<path> paths;
@@ -38,6 +40,38 @@ plan construct(const instance& problem, const std::vector<std::vector<node_id>>&
     paths.push_back(std::move(best));
   }
   return finish_plan(problem, "skippipe", arrangement, std::move(paths), table.order());
+}
+
+/// The best of several pressures; nothing when all of them lock up.
+std::optional<plan> run_on_the_clock(const instance& problem,
+                                     const std::vector<std::vector<node_id>>& arrangement,
+                                     std::vector<route> routes) {
+  if (problem.routes.empty())
+    for (route& r : routes)
+      std::sort(r.begin(), r.end()); // Then nothing can lock up.
+  std::optional<plan> best;
+  for (const double pressure : {0.1, 0.2, 0.4, 1.0}) {
+    auto paths = spread_paths(problem, arrangement, routes, pressure);
+    auto run = dispatch(problem, paths);
+    if (run && (!best || run->makespan_s < best->makespan_s))
+      best = plan{
+          0, "skippipe", arrangement, std::move(paths), std::move(run->order), run->makespan_s};
+  }
+  return best;
+}
+
+} // namespace
+
+plan construct(const instance& problem, const std::vector<std::vector<node_id>>& arrangement,
+               std::uint32_t choices, random_source& random) {
+  const auto count = microbatch_count(problem, static_cast<std::uint32_t>(arrangement[0].size()));
+  const std::vector<route> routes =
+      problem.routes.empty() ? *balanced_routes(rules_of(problem), count, random) : problem.routes;
+  plan inserted = insert_all(problem, arrangement, routes, choices, random);
+  if (auto run = run_on_the_clock(problem, arrangement, routes);
+      run && run->makespan_s < inserted.makespan_s)
+    return std::move(*run);
+  return inserted;
 }
 
 } // namespace skippipe::scheduler

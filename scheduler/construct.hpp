@@ -10,8 +10,9 @@
 
 namespace skippipe::scheduler {
 
-/// Inserts one microbatch after the other, each on the best of `choices` routes drawn from a
-/// balanced set (or on its given route) and on the nodes that run it soonest. The instance must be
+/// The better of two constructions: one microbatch after the other into the gaps of a timetable,
+/// each on the best of `choices` routes drawn from a balanced set (or on its given route); or load
+/// spread over near nodes (`spread_paths`) and run on the clock (`dispatch`). The instance must be
 /// feasible.
 plan construct(const instance& problem, const std::vector<std::vector<node_id>>& arrangement,
                std::uint32_t choices, random_source& random);

@@ -41,16 +41,27 @@ private:
     double start, end;
     planned_task task;
   };
-  struct hold {
-    double start, end;
+  /// From this time on (to the next level) so many slots are held.
+  struct level {
+    double from;
+    std::uint32_t held;
+  };
+  struct calendar {
+    std::vector<busy> tasks;   ///< By start.
+    std::vector<level> levels; ///< By time; the first one is at 0.
+    double shortest = 0;       ///< Least seconds of an F or a B here.
+    // What lies before has no room left for any F or B, for any slot: searches begin here, so that
+    // a plan of many microbatches takes time in proportion to their number.
+    std::size_t packed_tasks = 0, packed_levels = 0;
   };
 
   double gap(node_id n, double ready, double seconds) const;
-  double slot(node_id n, double from, double until) const;
+  double slot(node_id n, double from, double until, double least) const;
+  double free_slot(node_id n) const;
+  void hold(node_id n, double start, double end);
 
   const instance& problem_;
-  std::vector<std::vector<busy>> busy_;
-  std::vector<std::vector<hold>> holds_;
+  std::vector<calendar> nodes_;
 };
 
 } // namespace skippipe::scheduler
