@@ -1,6 +1,7 @@
 #include "scheduler/arrangement.hpp"
 #include "scheduler/bounds.hpp"
 #include "scheduler/construct.hpp"
+#include "scheduler/exact.hpp"
 #include "scheduler/search.hpp"
 #include "scheduler/strategies.hpp"
 
@@ -23,6 +24,16 @@ plan_result plan_skippipe(const instance& problem, const planner_options& option
   // On large instances the bound costs more than stopping early could save.
   if (problem.nodes.size() <= 64)
     limits.lower_bound_s = lower_bound(problem).best();
+  if (problem.nodes.size() <= 12) { // Perhaps few enough choices to look through to the end.
+    search_limits quick = limits;
+    quick.max_iterations = 1000;
+    first = search(problem, options.seed, !problem.arrangement.empty(), !problem.routes.empty())
+                .improve(first, quick);
+    exact_result looked = improve_exactly(problem, first, limits.deadline);
+    if (looked.proven)
+      return std::move(looked.best);
+    first = std::move(looked.best);
+  }
   const unsigned threads = std::max(1U, options.threads);
   std::vector<plan> found(threads);
   const auto walk = [&](unsigned i) {

@@ -1,4 +1,5 @@
 // Tiny problems, solved by trying everything, against the planner and the bounds.
+#include "scheduler/arrangement.hpp"
 #include "scheduler/bounds.hpp"
 #include "scheduler/check.hpp"
 #include "scheduler/planner.hpp"
@@ -31,33 +32,55 @@ instance tiny_instance(random_source& random) {
     x.link_s.push_back(i % (count + 1) == 0 ? 0 : random.unit() * 2);
   x.path_length = 2 + random.below(x.stages - 1);
   x.microbatches_per_origin = 2 / x.stage_sizes[0];
-  for (stage_id s = 0, next = 0; s < x.stages; ++s) {
-    x.arrangement.emplace_back();
-    for (std::uint32_t i = 0; i < x.stage_sizes[s]; ++i)
-      x.arrangement.back().push_back(next++);
-  }
+  if (random.below(3) != 0)
+    x.arrangement = simple_arrangement(x);
+  if (random.below(4) == 0)
+    for (std::uint32_t i = 0; i < count * x.stages; ++i)
+      x.node_stage_s.push_back({0.5 + random.unit(), random.unit(), 0.5 + 2 * random.unit()});
   return x;
 }
 
-/// The best makespan over all paths and all orders of every node.
+/// The best makespan over all arrangements, all paths and all orders of every node.
 class brute_force {
 public:
-  explicit brute_force(const instance& x) : x_(x) {
-    for (const node_id o : x.arrangement[0])
-      for (std::uint32_t i = 0; i < x.microbatches_per_origin; ++i)
-        paths_.push_back({static_cast<microbatch_id>(paths_.size()), o, {}});
-  }
+  explicit brute_force(const instance& x) : x_(x) {}
 
   double run() {
-    choose_path(0);
+    if (x_.arrangement.empty()) {
+      arrangement_.resize(x_.stages);
+      arrange(0);
+    } else {
+      arrangement_ = x_.arrangement;
+      choose_paths();
+    }
     return best_;
   }
 
 private:
+  void arrange(node_id next) {
+    if (next == x_.nodes.size())
+      return choose_paths();
+    for (stage_id s = 0; s < x_.stages; ++s) {
+      if (arrangement_[s].size() == x_.stage_sizes[s])
+        continue;
+      arrangement_[s].push_back(next);
+      arrange(next + 1);
+      arrangement_[s].pop_back();
+    }
+  }
+
+  void choose_paths() {
+    paths_.clear();
+    for (const node_id o : arrangement_[0])
+      for (std::uint32_t i = 0; i < x_.microbatches_per_origin; ++i)
+        paths_.push_back({static_cast<microbatch_id>(paths_.size()), o, {}});
+    choose_path(0);
+  }
+
   void choose_path(std::size_t i) {
     if (i == paths_.size()) {
       plan p;
-      p.arrangement = x_.arrangement;
+      p.arrangement = arrangement_;
       p.paths = paths_;
       choose_order(p);
       return;
@@ -71,7 +94,7 @@ private:
       return;
     }
     for (stage_id s = 1; s < x_.stages; ++s)
-      for (const node_id n : x_.arrangement[s]) {
+      for (const node_id n : arrangement_[s]) {
         paths_[i].hops.push_back({s, n});
         extend(i);
         paths_[i].hops.pop_back();
@@ -120,6 +143,7 @@ private:
   }
 
   const instance& x_;
+  std::vector<std::vector<node_id>> arrangement_;
   std::vector<path> paths_;
   double best_ = std::numeric_limits<double>::infinity();
 };
@@ -134,7 +158,7 @@ TEST_CASE("tiny problems are solved to the optimum, which no bound exceeds",
     const instance x = tiny_instance(random);
     planner_options options;
     options.time_limit_s = 30;
-    options.max_iterations = 3000;
+    options.max_iterations = 2000;
     const auto result = make_plan(x, options);
     const double optimum = brute_force(x).run();
     INFO("instance " << i);
