@@ -137,6 +137,7 @@ TEST_CASE("a connection can be made again", "[transport][conformance]") {
     outcomes done;
     p.a->send(2, numbered(++sent), filled(200'000, 1), done.as(0));
     REQUIRE(p.at_b.wait_number(sent));
+    REQUIRE(done.wait(1)); // A disconnection gives up what has not been completed.
     p.a->disconnect(2);
     REQUIRE(p.at_b.wait_lost_total(round + 1u));
     p.a->connect(2, p.b->local_address(), done.as(1));
