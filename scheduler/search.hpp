@@ -75,6 +75,7 @@ private:
   void apply_roles(node_id a, node_id b);
   bool route_fits(microbatch_id m) const;
   void place(microbatch_id m, bool calm);
+  void sort_moved();
   const std::vector<task>& merged();
 
   const instance& problem_;
@@ -84,6 +85,7 @@ private:
   edit edit_;
   std::vector<double> wanted_; ///< Per task: the time a touched task asks for.
   std::vector<task> moved_, candidate_;
+  std::vector<node_id> left_;          ///< Nodes of the touched microbatches before the edit.
   std::vector<std::uint8_t> is_moved_; ///< Per microbatch: touched by the present edit.
   std::uint64_t iterations_ = 0;
   std::size_t from_ = 0; ///< Place before which the candidate equals the sequence.

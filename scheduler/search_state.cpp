@@ -8,7 +8,6 @@
 namespace skippipe::scheduler {
 
 namespace {
-constexpr search_state::task none = ~search_state::task{0};
 // Shares of the score beside the makespan.
 constexpr double soft_share = 0.5;
 } // namespace
@@ -42,6 +41,11 @@ void search_state::load(const plan& p) {
   const std::size_t tasks = std::size_t{microbatches_} * width_;
   info_.assign(tasks, {});
   place_.assign(tasks, 0);
+  index_.assign(tasks, 0);
+  queued_.assign(tasks, 0);
+  changed_.assign(tasks, 0);
+  detours_.assign(nodes, {});
+  epoch_ = 0;
   candidate_end_.assign(tasks, 0);
   start.assign(tasks, 0);
   end.assign(tasks, 0);
@@ -252,6 +256,7 @@ void search_state::commit(const std::vector<task>& order, std::size_t from, cons
     n.held += static_cast<std::uint32_t>(x.held);
     ++n.listed;
     place_[t] = static_cast<std::uint32_t>(i);
+    index_[t] = static_cast<std::uint32_t>(calendar_[x.node].size());
     calendar_[x.node].push_back({start[t], end[t], t / width_, t});
   }
 }
@@ -265,6 +270,43 @@ double search_state::gap(node_id n, double ready, double seconds,
     if (!without[it->owner])
       ready = it->end;
   return ready;
+}
+
+double search_state::gap_with_slot(task t, double ready,
+                                   const std::vector<std::uint8_t>& without) const {
+  const task_info& x = info_[t];
+  const task back = t - t % width_ + width_ - t % width_; // Its backward on the same node.
+  const double hold = x.seconds + x.tail - info_[back].tail;
+  const auto& tasks = calendar_[x.node];
+  const std::uint32_t memory = nodes_[x.node].memory;
+  while (true) {
+    ready = gap(x.node, ready, x.seconds, without);
+    std::uint32_t held = 0, most = 0;
+    double next_free = -1;
+    for (const busy& b : tasks) {
+      if (without[b.owner])
+        continue;
+      if (b.start >= ready + hold)
+        break;
+      const auto h = info_[b.id].held;
+      if (h > 0) {
+        ++held;
+        if (b.start > ready)
+          most = std::max(most, held);
+      } else if (h < 0) {
+        if (b.end > ready) {
+          most = std::max(most, held);
+          if (next_free < 0)
+            next_free = b.end;
+        }
+        --held;
+      }
+    }
+    most = std::max(most, held);
+    if (most < memory || next_free < 0)
+      return ready;
+    ready = next_free;
+  }
 }
 
 plan search_state::to_plan(const std::string& strategy) const {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
 namespace skippipe::scheduler {
@@ -69,6 +70,14 @@ public:
   score time(const std::vector<task>& order, std::size_t from,
              double limit = std::numeric_limits<double>::infinity());
 
+  /// What `time` would say of the committed sequence with the tasks `moved` (all those of the
+  /// microbatches marked in `is_moved`, sorted by `wanted`) at the places their wanted times give
+  /// them; found by following only what changes. `left` are the nodes that those microbatches used
+  /// so far. Nothing when a forward would find no slot: then `time` has to sort that out.
+  std::optional<score> peek(const std::vector<task>& moved, const std::vector<double>& wanted,
+                            const std::vector<std::uint8_t>& is_moved,
+                            const std::vector<node_id>& left, double limit);
+
   /// Makes the solution just timed the current one.
   void commit(const std::vector<task>& order, std::size_t from, const score& s);
 
@@ -76,6 +85,10 @@ public:
   /// the microbatches marked in `without` left out.
   double gap(node_id n, double ready, double seconds,
              const std::vector<std::uint8_t>& without) const;
+
+  /// Likewise for the forward `t`, where a slot is free for as long as its microbatch would hold it
+  /// if nothing made it wait.
+  double gap_with_slot(task t, double ready, const std::vector<std::uint8_t>& without) const;
 
   struct busy {
     double start, end;
@@ -86,6 +99,7 @@ public:
   const std::vector<busy>& calendar(node_id n) const { return calendar_[n]; }
 
 private:
+  static constexpr task none = ~task{0};
   struct task_info {
     double seconds, link;
     double tail; ///< Seconds from its end to the end of its path when nothing has to wait.
@@ -106,6 +120,24 @@ private:
   void queue(task t);
   void put_off(task t);
   score summary();
+
+  // Following changes (peek).
+  struct change {
+    double key; ///< Committed or wanted start: changes are followed in this order.
+    std::uint32_t rank;
+    task what;
+  };
+  struct detour {               ///< A node whose tasks change.
+    std::vector<task> inserted; ///< By wanted start.
+    std::uint32_t epoch = 0;
+  };
+  void follow(task t, double key, std::uint32_t rank);
+  std::uint32_t epoch_ = 0;
+  std::vector<std::uint32_t> queued_, changed_; ///< Per task: the epoch it was last so.
+  std::vector<std::uint32_t> index_;            ///< Per task: where it is in its node's calendar.
+  std::vector<change> changes_;                 ///< A heap.
+  std::vector<detour> detours_;                 ///< Per node.
+  std::vector<node_id> touched_nodes_;
 
   static constexpr std::size_t stride = 32; ///< Tasks between checkpoints.
 

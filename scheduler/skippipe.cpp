@@ -1,4 +1,5 @@
 #include "scheduler/arrangement.hpp"
+#include "scheduler/arrangement_search.hpp"
 #include "scheduler/bounds.hpp"
 #include "scheduler/construct.hpp"
 #include "scheduler/exact.hpp"
@@ -11,14 +12,17 @@
 namespace skippipe::scheduler {
 
 plan_result plan_skippipe(const instance& problem, const planner_options& options) {
-  const auto begin = std::chrono::steady_clock::now();
+  using clock = std::chrono::steady_clock;
+  const auto begin = clock::now();
+  const auto after = [&](double seconds) {
+    return begin
+           + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
+  };
   random_source random(options.seed);
   const auto near = near_arrangement(problem);
-  plan first = construct(problem, near, 8, random);
+  const plan first = construct(problem, near, 8, random);
   search_limits limits;
-  limits.deadline = begin
-                    + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                        std::chrono::duration<double>(options.time_limit_s));
+  limits.deadline = after(options.time_limit_s);
   limits.seconds = options.time_limit_s;
   limits.max_iterations = options.max_iterations;
   // On large instances the bound costs more than stopping early could save.
@@ -36,10 +40,24 @@ plan_result plan_skippipe(const instance& problem, const planner_options& option
   }
   const unsigned threads = std::max(1U, options.threads);
   std::vector<plan> found(threads);
+  // Where the arrangement is free, walks start in turn from one that the estimate likes and from the
+  // near one: the estimate sees memory and speed, but not how well paths can share nodes.
   const auto walk = [&](unsigned i) {
     search walker(problem, options.seed * 1000 + i, !problem.arrangement.empty(),
                   !problem.routes.empty());
-    found[i] = walker.improve(first, limits);
+    if (i % 2 == 1 || !problem.arrangement.empty()) {
+      found[i] = walker.improve(first, limits);
+      return;
+    }
+    random_source own(options.seed * 1000 + i);
+    const std::uint64_t steps = options.max_iterations > 0
+                                    ? std::min<std::uint64_t>(options.max_iterations / 50, 20000)
+                                    : 20000;
+    const auto liked =
+        improve_arrangement(problem, near, steps, after(0.05 * options.time_limit_s), own);
+    found[i] = walker.improve(construct(problem, liked, 8, own), limits);
+    if (first.makespan_s < found[i].makespan_s)
+      found[i] = first;
   };
   std::vector<std::thread> helpers;
   for (unsigned i = 1; i < threads; ++i)

@@ -1,7 +1,10 @@
 #include "scheduler/arrangement.hpp"
+#include "scheduler/arrangement_estimate.hpp"
+#include "scheduler/arrangement_search.hpp"
 #include "scheduler/bounds.hpp"
 #include "scheduler/check.hpp"
 #include "scheduler/planner.hpp"
+#include "scheduler/search_state.hpp"
 
 #include "generate.hpp"
 
@@ -9,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 using namespace skippipe;
 using namespace skippipe::scheduler;
@@ -103,4 +107,89 @@ TEST_CASE("a small running job gets its plan within the limit", "[scheduler][sea
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   CHECK(first(check_plan(x, p)) == "");
   CHECK(took.count() < 1);
+}
+
+TEST_CASE("following only what changes gives the score of timing everything",
+          "[scheduler][search]") {
+  random_source random(23);
+  int compared = 0;
+  for (int i = 0; i < 300; ++i) {
+    instance x = random_instance(random);
+    const auto result = make_plan(x, steps(200, random.next()));
+    const plan* p = std::get_if<plan>(&result);
+    if (p == nullptr || p->paths.front().hops.empty())
+      continue;
+    INFO("instance " << i);
+    search_state state(x);
+    state.load(*p);
+    for (int trial = 0; trial < 20; ++trial) {
+      // One microbatch goes through another node somewhere and asks for other times.
+      const auto m = random.below(state.microbatches());
+      const auto h = 1 + random.below(state.hops());
+      std::vector<node_id> left{&state.hop_at(m, 0), &state.hop_at(m, 0) + state.hops() + 1};
+      const node_id old = state.hop_at(m, h);
+      const auto& peers = state.nodes_of[state.stage_of[old]];
+      state.hop_at(m, h) = peers[random.below(static_cast<std::uint32_t>(peers.size()))];
+      state.refresh(m);
+      std::vector<double> wanted(std::size_t{state.microbatches()} * state.width(), 0);
+      std::vector<std::uint8_t> is_moved(state.microbatches(), 0);
+      is_moved[m] = 1;
+      std::vector<search_state::task> moved;
+      double ask =
+          state.start[state.first_task(m)] + (random.unit() - 0.3) * state.value.makespan / 4;
+      for (std::uint32_t s = 0; s < state.steps(); ++s) {
+        const auto t = state.first_task(m) + s;
+        wanted[t] = ask;
+        moved.push_back(t);
+        ask += state.seconds(t) * (1 + random.unit());
+      }
+      std::vector<search_state::task> order;
+      std::size_t next = 0;
+      for (const auto t : state.sequence) {
+        if (t / state.width() == m)
+          continue;
+        while (next < moved.size() && wanted[moved[next]] <= state.start[t])
+          order.push_back(moved[next++]);
+        order.push_back(t);
+      }
+      order.insert(order.end(), moved.begin() + static_cast<std::ptrdiff_t>(next), moved.end());
+      const auto seen =
+          state.peek(moved, wanted, is_moved, left, std::numeric_limits<double>::infinity());
+      if (seen) {
+        const auto timed = state.time(order, 0);
+        REQUIRE(seen->makespan == Approx(timed.makespan).epsilon(1e-12));
+        REQUIRE(seen->cost == Approx(timed.cost).epsilon(1e-12));
+        ++compared;
+      }
+      state.hop_at(m, h) = old;
+      state.refresh(m);
+    }
+  }
+  CHECK(compared > 1000);
+}
+
+TEST_CASE("an arrangement is improved and stays one", "[scheduler][arrangement]") {
+  random_source random(31);
+  int better = 0;
+  for (int i = 0; i < 100; ++i) {
+    instance x = random_instance(random);
+    x.arrangement.clear();
+    const auto before = simple_arrangement(x);
+    const auto after = improve_arrangement(
+        x, before, 300, std::chrono::steady_clock::now() + std::chrono::seconds(10), random);
+    arrangement_estimate estimate(x);
+    const double first_value = estimate(before), value = estimate(after);
+    REQUIRE(value <= first_value);
+    better += value < first_value;
+    REQUIRE(after.size() == before.size());
+    std::vector<node_id> all;
+    for (std::size_t s = 0; s < after.size(); ++s) {
+      REQUIRE(after[s].size() == before[s].size());
+      all.insert(all.end(), after[s].begin(), after[s].end());
+    }
+    std::sort(all.begin(), all.end());
+    for (node_id n = 0; n < all.size(); ++n)
+      REQUIRE(all[n] == n);
+  }
+  CHECK(better > 30);
 }

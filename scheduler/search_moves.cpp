@@ -1,0 +1,254 @@
+// The moves that change paths, order and roles.
+#include "scheduler/search.hpp"
+
+#include <algorithm>
+
+namespace skippipe::scheduler {
+
+bool search::change_node() {
+  const microbatch_id m = random_.below(state_.microbatches());
+  const std::uint32_t h = random_.below(state_.hops() + 1);
+  if (h == 0) { // Any other way of the same microbatch through the same nodes.
+    touch(m);
+    return true;
+  }
+  const node_id old = state_.hop_at(m, h);
+  const auto& nodes = state_.nodes_of[state_.stage_of[old]];
+  const node_id chosen = nodes[random_.below(static_cast<std::uint32_t>(nodes.size()))];
+  touch(m);
+  state_.hop_at(m, h) = chosen;
+  return true;
+}
+
+bool search::exchange_stages() {
+  if (problem_.stages < 3)
+    return false;
+  const microbatch_id m = random_.below(state_.microbatches());
+  const std::uint32_t h = 1 + random_.below(state_.hops());
+  const stage_id from = state_.stage_of[state_.hop_at(m, h)];
+  const stage_id to = 1 + random_.below(problem_.stages - 1);
+  if (to == from)
+    return false;
+  for (std::uint32_t i = 1; i <= state_.hops(); ++i)
+    if (state_.stage_of[state_.hop_at(m, i)] == to)
+      return false;
+  const auto pick = [&](stage_id s) {
+    const auto& nodes = state_.nodes_of[s];
+    return nodes[random_.below(static_cast<std::uint32_t>(nodes.size()))];
+  };
+  touch(m);
+  state_.hop_at(m, h) = pick(to);
+  --state_.visits[from];
+  ++state_.visits[to];
+  if (!route_fits(m)) {
+    undo();
+    return false;
+  }
+  if (state_.visits[to] <= state_.visits[from])
+    return true;
+  // The balance asks for the opposite change elsewhere, unless an odd visit just moved.
+  const auto [least, most] = std::minmax_element(state_.visits.begin() + 1, state_.visits.end());
+  if (*most - *least <= 1)
+    return true;
+  const std::uint32_t offset = random_.below(state_.microbatches());
+  for (std::uint32_t i = 0; i < state_.microbatches(); ++i) {
+    const microbatch_id other = (offset + i) % state_.microbatches();
+    std::uint32_t at = 0;
+    bool has_from = other == m;
+    for (std::uint32_t x = 1; x <= state_.hops() && !has_from; ++x) {
+      const stage_id s = state_.stage_of[state_.hop_at(other, x)];
+      has_from = s == from;
+      if (s == to)
+        at = x;
+    }
+    if (has_from || at == 0)
+      continue;
+    const node_id old = state_.hop_at(other, at);
+    const node_id chosen = pick(from);
+    state_.hop_at(other, at) = chosen;
+    const bool fits = route_fits(other);
+    state_.hop_at(other, at) = old;
+    if (!fits)
+      continue;
+    touch(other);
+    state_.hop_at(other, at) = chosen;
+    --state_.visits[to];
+    ++state_.visits[from];
+    return true;
+  }
+  undo();
+  return false;
+}
+
+bool search::reorder_hops() {
+  if (state_.hops() < 2)
+    return false;
+  const microbatch_id m = random_.below(state_.microbatches());
+  touch(m);
+  const std::uint32_t a = 1 + random_.below(state_.hops());
+  std::uint32_t b = 1 + random_.below(state_.hops() - 1);
+  b += b >= a;
+  std::swap(state_.hop_at(m, a), state_.hop_at(m, b));
+  if (route_fits(m))
+    return true;
+  undo();
+  return false;
+}
+
+bool search::exchange_tails() {
+  if (state_.microbatches() < 2)
+    return false;
+  const microbatch_id m = random_.below(state_.microbatches());
+  microbatch_id other = random_.below(state_.microbatches() - 1);
+  other += other >= m;
+  touch(m);
+  touch(other);
+  if (fixed_routes_) {
+    if (state_.hop_at(m, 0) == state_.hop_at(other, 0)) {
+      undo();
+      return false;
+    }
+    std::swap(state_.hop_at(m, 0), state_.hop_at(other, 0));
+    return true;
+  }
+  const std::uint32_t from = 1 + random_.below(state_.hops());
+  std::uint32_t to = state_.hops();
+  if (random_.below(2))
+    to = from;
+  for (std::uint32_t h = from; h <= to; ++h)
+    std::swap(state_.hop_at(m, h), state_.hop_at(other, h));
+  const auto distinct = [&](microbatch_id x) {
+    for (std::uint32_t i = 1; i <= state_.hops(); ++i)
+      for (std::uint32_t j = 1; j < i; ++j)
+        if (state_.stage_of[state_.hop_at(x, i)] == state_.stage_of[state_.hop_at(x, j)])
+          return false;
+    return true;
+  };
+  if (distinct(m) && distinct(other) && route_fits(m) && route_fits(other))
+    return true;
+  undo();
+  return false;
+}
+
+void search::apply_roles(node_id a, node_id b) {
+  const stage_id sa = state_.stage_of[a], sb = state_.stage_of[b];
+  if (sa != sb) {
+    auto& nodes_a = state_.nodes_of[sa];
+    auto& nodes_b = state_.nodes_of[sb];
+    *std::find(nodes_a.begin(), nodes_a.end(), a) = b;
+    *std::find(nodes_b.begin(), nodes_b.end(), b) = a;
+  }
+  state_.stage_of[a] = sb;
+  state_.stage_of[b] = sa;
+  for (microbatch_id m = 0; m < state_.microbatches(); ++m) {
+    bool used = false;
+    for (std::uint32_t h = 0; h <= state_.hops(); ++h) {
+      node_id& n = state_.hop_at(m, h);
+      if (n == a || n == b) {
+        n = n == a ? b : a;
+        used = true;
+      }
+    }
+    if (used)
+      state_.refresh(m);
+  }
+}
+
+bool search::swap_roles() {
+  const auto nodes = static_cast<std::uint32_t>(problem_.nodes.size());
+  const node_id a = random_.below(nodes);
+  node_id b;
+  if (fixed_arrangement_) {
+    const auto& peers = state_.nodes_of[state_.stage_of[a]];
+    b = peers[random_.below(static_cast<std::uint32_t>(peers.size()))];
+  } else {
+    b = random_.below(nodes);
+  }
+  if (a == b)
+    return false;
+  const auto visits = [&](microbatch_id m, node_id n) {
+    for (std::uint32_t h = 0; h <= state_.hops(); ++h)
+      if (state_.hop_at(m, h) == n)
+        return true;
+    return false;
+  };
+  // Either all that is affected asks for new times, or the present order is kept.
+  if (random_.below(4) != 0) {
+    std::uint32_t affected = 0;
+    for (microbatch_id m = 0; m < state_.microbatches() && affected <= edit::most; ++m)
+      affected += visits(m, a) || visits(m, b);
+    for (microbatch_id m = 0; m < state_.microbatches() && affected <= edit::most; ++m)
+      if (visits(m, a) || visits(m, b))
+        touch(m);
+  }
+  edit_.roles = true;
+  edit_.swapped[0] = a;
+  edit_.swapped[1] = b;
+  apply_roles(a, b);
+  return true;
+}
+
+/// Finds a task on the way to the last end of some origin that waits for its node, and asks for the
+/// opposite order of it and the task it waits for.
+bool search::swap_collision() {
+  task t = state_.first_task(random_.below(state_.microbatches())) + state_.steps() - 1;
+  if (random_.below(2)) {
+    for (microbatch_id m = 0; m < state_.microbatches(); ++m) {
+      const task last = state_.first_task(m) + state_.steps() - 1;
+      if (state_.end[last] > state_.end[t])
+        t = last;
+    }
+  }
+  task before = 0, after = 0;
+  std::uint32_t seen = 0;
+  while (true) {
+    const auto& calendar = state_.calendar(state_.node_of(t));
+    auto it = std::lower_bound(calendar.begin(), calendar.end(), state_.start[t],
+                               [](const search_state::busy& b, double x) { return b.start < x; });
+    while (it != calendar.end() && it->id != t)
+      ++it;
+    const bool first_step = t % state_.width() == 1;
+    const double arrival = first_step ? 0 : state_.end[t - 1] + state_.link_to(t);
+    if (it != calendar.begin() && arrival < (it - 1)->end) {
+      const task u = (it - 1)->id;
+      if (u / state_.width() != t / state_.width() && random_.below(++seen) == 0) {
+        before = u;
+        after = t;
+      }
+      t = u;
+    } else if (first_step) {
+      break;
+    } else {
+      --t;
+    }
+  }
+  if (seen == 0)
+    return false;
+  const bool first_step = after % state_.width() == 1;
+  const double arrival = first_step ? 0 : state_.end[after - 1] + state_.link_to(after);
+  const microbatch_id early = before / state_.width(), late = after / state_.width();
+  const task pred = after - 1;
+  if ((first_step || state_.start[pred] < state_.start[before]) && random_.below(2)) {
+    touch(late);
+    const double ask = state_.start[before];
+    for (std::uint32_t i = 0; i < state_.steps(); ++i) {
+      const task x = state_.first_task(late) + i;
+      wanted_[x] = x == after ? ask : state_.start[x] - (x > after ? state_.start[after] - ask : 0);
+      if (x > after)
+        wanted_[x] = std::max(wanted_[x], ask);
+    }
+    return true;
+  }
+  touch(early);
+  const double ask = std::max(arrival, state_.start[after]) + 1e-9;
+  double shift = 0;
+  for (std::uint32_t i = 0; i < state_.steps(); ++i) {
+    const task x = state_.first_task(early) + i;
+    if (x == before)
+      shift = ask - state_.start[before];
+    wanted_[x] = state_.start[x] + shift;
+  }
+  return true;
+}
+
+} // namespace skippipe::scheduler
