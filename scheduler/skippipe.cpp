@@ -20,7 +20,7 @@ plan_result plan_skippipe(const instance& problem, const planner_options& option
   };
   random_source random(options.seed);
   const auto near = near_arrangement(problem);
-  const plan first = construct(problem, near, 8, random);
+  plan first = construct(problem, near, 8, random);
   search_limits limits;
   limits.deadline = after(options.time_limit_s);
   limits.seconds = options.time_limit_s;
