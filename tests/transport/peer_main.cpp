@@ -32,9 +32,9 @@ std::unique_ptr<endpoint> make(const std::vector<std::string>& args) {
   if (args.at(0) == "ucx" || args.at(0) == "sealed") {
     ucx_options options;
     options.self = self;
-    options.checksum = args.at(0) == "ucx";
-    if (options.checksum)
+    if (args.at(0) == "ucx")
       return make_ucx_endpoint(options);
+    options.checksum = false; // the seal covers every byte
     options.bounds = limits_below_seal(options.bounds);
     sealed_options seal;
     seal.self = self;

@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <set>
@@ -63,6 +64,25 @@ TEST_CASE("the checksum sees every flipped bit and every size", "[transport][che
   const bytes zeros(100);
   for (std::size_t n = 0; n < zeros.size(); ++n)
     CHECK(checksum(std::span(zeros).first(n)) != checksum(zeros));
+}
+
+TEST_CASE("the checksum sees words that changed places", "[transport][checksum]") {
+  bytes data = filled_header(400, 2);
+  const auto sum = checksum(data);
+  for (std::size_t i = 0; i < data.size(); i += 8)
+    for (std::size_t j = 0; j < i; j += 8) {
+      std::swap_ranges(data.begin() + i, data.begin() + i + 8, data.begin() + j);
+      CHECK(checksum(data) != sum);
+      std::swap_ranges(data.begin() + i, data.begin() + i + 8, data.begin() + j);
+    }
+}
+
+TEST_CASE("the checksum is the same with and without vector instructions",
+          "[transport][checksum]") {
+  for (std::size_t n = 0; n < 1000; n += 7) {
+    const bytes data = filled_header(n, n);
+    CHECK(checksum(data) == portable_checksum(data));
+  }
 }
 
 TEST_CASE("corrupted bytes lose the peer and are not delivered", "[transport][ucx]") {

@@ -12,7 +12,6 @@ public:
     ucx_options options;
     options.self = self;
     options.bounds = bounds;
-    options.checksum = true;
     return make_ucx_endpoint(options);
   }
   std::vector<std::string> peer_command(peer_id self) override {

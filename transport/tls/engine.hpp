@@ -91,6 +91,7 @@ private:
   void pump(channel& c);
   bool write_piece(stream& s);
   bool finish_piece(stream& s);
+  void flush(stream& s);
   void update_events(stream& s);
   void run_later(stream& s) { runnable_.insert(s.id); }
 

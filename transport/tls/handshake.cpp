@@ -95,12 +95,10 @@ bool engine::advance_tcp(stream& s) {
     }
   }
   tune(options_, s.fd.get());
-  s.ssl.reset(SSL_new(credentials_.context()));
-  if (s.ssl == nullptr || SSL_set_fd(s.ssl.get(), s.fd.get()) != 1) {
+  if (!s.begin_tls(credentials_.context())) {
     fail(s, errc::setup_failed, "no memory");
     return false;
   }
-  s.accepted ? SSL_set_accept_state(s.ssl.get()) : SSL_set_connect_state(s.ssl.get());
   s.at = stream::phase::handshaking;
   return true;
 }
@@ -164,7 +162,12 @@ bool engine::greet(stream& s) {
     }
     s.greeting_sent += n;
   }
-  return true;
+  const io result = s.flush();
+  if (result == io::closed)
+    fail(s, errc::not_authenticated, "closed before the greeting");
+  else if (result == io::blocked)
+    update_events(s);
+  return result == io::done;
 }
 
 void engine::on_greeting(stream& s, const greeting& g) {

@@ -37,9 +37,13 @@ struct stream {
   bool write_blocked = false;
   bool paused = false; ///< Its next bytes belong to a message not announced yet.
 
+  /// Takes the socket over; false without memory.
+  bool begin_tls(SSL_CTX* context);
   io handshake();
   io read(std::span<std::byte> into, std::size_t& n);
+  /// Encrypts into a buffer, which goes out when it is full or flushed.
   io write(std::span<const std::byte> from, std::size_t& n);
+  io flush();
 
 private:
   io outcome(int result);

@@ -50,9 +50,7 @@ void engine::receive(stream& s) {
 /// Writes what the outbox has for the channel's streams until they block.
 void engine::pump(channel& c) {
   bool progressed = true;
-  for (int i = 0; progressed; ++i) {
-    if (i == budget)
-      return run_later(*c.streams[0]);
+  for (int i = 0; progressed && i < budget; ++i) {
     progressed = false;
     // Stream 0 first: the others wait for what it announces.
     for (stream* s : c.streams) {
@@ -61,6 +59,23 @@ void engine::pump(channel& c) {
         return;
     }
   }
+  if (progressed)
+    run_later(*c.streams[0]);
+  for (stream* s : c.streams) {
+    flush(*s);
+    if (c.dead)
+      return;
+  }
+}
+
+void engine::flush(stream& s) {
+  if (s.write_blocked)
+    return;
+  const io result = s.flush();
+  if (result == io::closed)
+    fail(s, errc::peer_lost, "closed");
+  else if (result == io::blocked)
+    update_events(s);
 }
 
 /// Takes and writes one piece; false when the stream is blocked or has nothing to write.

@@ -27,7 +27,7 @@ struct ucx_options {
   std::string transports = "tcp"; ///< As UCX_TLS.
   std::string devices = "lo";     ///< As UCX_NET_DEVICES: trusted interfaces; must not be empty.
   std::string port_range;         ///< "first-last"; empty: any port.
-  bool checksum = false;          ///< Verify every payload; a mismatch loses the peer.
+  bool checksum = true;           ///< Verify every payload; a mismatch loses the peer.
   std::chrono::microseconds linger{40};   ///< Awake for so long after the last work.
   bool busy_poll = false;                 ///< Never sleep: lower latency for one core.
   std::size_t segment_bytes = 512 * 1024; ///< UCX's own send and receive segments on tcp.
