@@ -64,6 +64,24 @@ void checkpoint_writer::write_file(const std::string& name, std::span<const name
   files_[name] = std::move(file);
 }
 
+void checkpoint_writer::adopt(const std::string& name, const fs::path& from) {
+  const auto path = aside_ / name;
+  std::error_code problem;
+  fs::rename(from, path, problem);
+  require(problem, path, "cannot be renamed into place");
+  const mapped_file file{path};
+  const std::lock_guard lock{mutex_};
+  files_[name] = {name, file.bytes().size(), sha256(file.bytes())};
+}
+
+std::vector<std::string> checkpoint_writer::written() const {
+  const std::lock_guard lock{mutex_};
+  std::vector<std::string> names;
+  for (const auto& [name, file] : files_)
+    names.push_back(name);
+  return names;
+}
+
 fs::path checkpoint_writer::finish(checkpoint_manifest manifest) {
   manifest.iteration = iteration_;
   manifest.files.clear();

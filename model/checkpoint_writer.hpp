@@ -10,6 +10,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace skippipe::model {
 
@@ -29,6 +30,13 @@ public:
   void write_stage(std::uint32_t stage, std::span<const named_tensor> values,
                    std::span<const named_tensor> optimizer);
 
+  /// Takes over a file of a stage that was written elsewhere, under the name that write_stage gives it.
+  void adopt(const std::string& name, const std::filesystem::path& from);
+
+  /// Where the files lie until finish(), and the names of those that are complete.
+  const std::filesystem::path& folder() const { return aside_; }
+  std::vector<std::string> written() const;
+
   /// Completes the manifest with iteration and files, and publishes. A checkpoint of the same
   /// iteration is replaced. Throws where a stage is missing. Returns the folder.
   std::filesystem::path finish(checkpoint_manifest manifest);
@@ -40,7 +48,7 @@ private:
   std::filesystem::path root_, aside_, final_;
   std::uint64_t iteration_;
   bool finished_ = false;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, checkpoint_file> files_; ///< By name; guarded by mutex_.
 };
 

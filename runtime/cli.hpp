@@ -45,6 +45,13 @@ void add_data(CLI::App& app, command_context& context);
 void add_plan(CLI::App& app, command_context& context);
 void add_simulate(CLI::App& app, command_context& context);
 void add_token(CLI::App& app, command_context& context);
-void add_train(CLI::App& app, command_context& context); ///< In skippipe-engine.
+void add_up(CLI::App& app, command_context& context);
+/// nodes, status, jobs, attach, stop, drain.
+void add_cluster_commands(CLI::App& app, command_context& context);
+/// Null: the job goes to a cluster.
+struct training_request;
+using embedded_runner = int (*)(const training_request&);
+void add_train(CLI::App& app, command_context& context, embedded_runner run_embedded);
+void add_node(CLI::App& app, command_context& context); ///< In skippipe-engine.
 
 } // namespace skippipe::runtime

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -12,12 +13,21 @@
 
 namespace skippipe::runtime {
 
-bool needs_engine(const char* command) {
-  constexpr std::array<std::string_view, 4> engine = {"train", "node", "eval", "generate"};
-  for (auto name : engine)
-    if (name == command)
-      return true;
-  return false;
+bool needs_engine(int argc, char** argv) {
+  if (argc < 2)
+    return false;
+  const std::string_view command = argv[1];
+  constexpr std::array<std::string_view, 3> always = {"node", "eval", "generate"};
+  if (std::find(always.begin(), always.end(), command) != always.end())
+    return true;
+  if (command != "train")
+    return false;
+  // On a cluster others compute.
+  const char* cluster = std::getenv("SKIPPIPE_CLUSTER");
+  return (cluster == nullptr || *cluster == 0)
+         && std::none_of(argv + 2, argv + argc, [](std::string_view word) {
+              return word == "--cluster" || word.starts_with("--cluster=");
+            });
 }
 
 int exec_engine(char** argv) {

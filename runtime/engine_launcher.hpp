@@ -4,7 +4,7 @@
 namespace skippipe::runtime {
 
 /// Whether `command` is one of the engine's.
-bool needs_engine(const char* command);
+bool needs_engine(int argc, char** argv);
 
 /// Replaces this process by the engine with the same words. BLAS and OpenMP read their thread
 /// counts when they load, so these are set here, before: each compute worker is one thread.

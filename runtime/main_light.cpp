@@ -4,7 +4,7 @@
 
 int main(int argc, char** argv) {
   using namespace skippipe::runtime;
-  if (argc > 1 && needs_engine(argv[1]))
+  if (needs_engine(argc, argv))
     return exec_engine(argv);
   return run_cli(argc, argv, [](CLI::App& app, command_context& context) {
     add_certs(app, context);
@@ -15,7 +15,10 @@ int main(int argc, char** argv) {
     add_plan(app, context);
     add_simulate(app, context);
     add_token(app, context);
+    add_train(app, context, nullptr);
+    add_cluster_commands(app, context);
+    add_up(app, context);
     // Listed for --help; never run here.
-    app.add_subcommand("train", "Train a model as a job file says");
+    app.add_subcommand("node", "Run a node daemon");
   });
 }

@@ -29,11 +29,11 @@ std::filesystem::path journal_of(const token_words& words) {
   const auto node = load_node(words.config, {}, problems);
   if (!node)
     throw command_error(problems.text());
-  if (!node->runs_scheduler || node->journal.empty())
+  if (!node->runs_scheduler)
     throw command_error(words.config
-                        + ": scheduler.journal: expected a folder, as tokens are kept in the "
-                          "scheduler's journal");
-  return node->journal;
+                        + ": scheduler.enabled: expected true, as tokens are kept by the "
+                          "scheduler's node");
+  return node->journal_dir();
 }
 
 int create(const token_words& words) {

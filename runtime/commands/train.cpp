@@ -1,6 +1,8 @@
-// skippipe train: runs a job in this process.
+// skippipe train: runs a job, in this process or on a cluster.
 #include "runtime/cli.hpp"
+#include "runtime/commands/cluster_option.hpp"
 #include "runtime/config/job_config.hpp"
+#include "runtime/daemon/submission.hpp"
 #include "runtime/train/training_run.hpp"
 
 #include <memory>
@@ -10,16 +12,17 @@ namespace skippipe::runtime {
 namespace {
 
 struct train_words {
+  daemon::cluster_words cluster;
   std::string file, run_dir, resume;
   std::vector<std::string> overrides;
   iteration_no iterations = 0;
   std::uint64_t seed = 0;
-  bool json = false;
+  bool json = false, detach = false;
 };
 
 } // namespace
 
-void add_train(CLI::App& app, command_context& context) {
+void add_train(CLI::App& app, command_context& context, embedded_runner run_embedded) {
   auto* train = app.add_subcommand("train", "Train a model as a job file says");
   auto words = std::make_shared<train_words>();
   train->add_option("JOB", words->file, "The job's TOML file")->required();
@@ -30,12 +33,22 @@ void add_train(CLI::App& app, command_context& context) {
   auto* seed = train->add_option("--seed", words->seed, "Overrides train.seed");
   train->add_option("--set", words->overrides, "Overrides a key: --set train.lr=1e-3")
       ->allow_extra_args(false);
+  add_cluster_options(*train, words->cluster);
+  train->add_flag("--detach", words->detach, "With --cluster: submit, do not follow");
   train->add_flag("--json", words->json, "One JSON object per line on stdout");
-  train->callback([&context, words, iterations, seed] {
-    context.run = [words, iterations, seed] {
+  train->callback([&context, words, iterations, seed, run_embedded] {
+    context.run = [words, iterations, seed, run_embedded] {
       auto overrides = words->overrides;
       if (seed->count() > 0)
         overrides.push_back("train.seed=" + std::to_string(words->seed));
+      if (iterations->count() > 0 && words->iterations == 0)
+        throw command_error("--iterations: expected at least 1, got 0", exit_usage);
+      if (run_embedded == nullptr)
+        return daemon::submit_job(words->cluster,
+                                  {words->file, overrides, words->run_dir, words->resume,
+                                   words->iterations, words->detach, words->json});
+      if (words->detach)
+        throw command_error("--detach goes with --cluster", exit_usage);
       problem_list problems;
       auto job = load_job(words->file, overrides, problems);
       if (!job)
@@ -45,12 +58,9 @@ void add_train(CLI::App& app, command_context& context) {
       request.run_dir = words->run_dir;
       request.resume = words->resume;
       request.json = words->json;
-      if (iterations->count() > 0) {
-        if (words->iterations == 0)
-          throw command_error("--iterations: expected at least 1, got 0", exit_usage);
+      if (iterations->count() > 0)
         request.last = words->iterations;
-      }
-      return run_training(request);
+      return run_embedded(request);
     };
   });
 }

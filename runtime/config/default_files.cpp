@@ -96,6 +96,9 @@ max_upload_mbps = 0.0        # 0: no limit
 [trace]
 enabled = true
 
+[log]
+level = "info"               # debug, info, warning, error; reread on SIGHUP
+
 # [metrics]
 # listen = "127.0.0.1:9400"
 
@@ -113,6 +116,8 @@ constexpr std::string_view node_file =
 
 [node]
 name = "node"
+cluster = "default"          # a node joins only its own
+# dir = ".skippipe/node"     # journal, fetched data, runs of the scheduler
 listen = "127.0.0.1:0"       # control; port 0: any free one
 # advertise = "10.0.0.5"     # what others dial, where it differs
 data_listen = "127.0.0.1:0"  # tensors
@@ -125,6 +130,7 @@ location = ""
 
 [scheduler]
 enabled = true               # default: where there are no seeds
+dedicated = false            # true: schedules only, serves no stage
 # journal = "journal"
 voters = []
 
@@ -134,6 +140,7 @@ mode = "insecure"            # this machine only; tls for everything else
 # certificate = "keys/node/certificate.pem"
 # key = "keys/node/key.pem"
 # revoked = "keys/node/revoked.pem"  # default: revoked.pem beside ca, if it is there
+# token = "..."              # from `skippipe token create`, for a node that joins for the first time
 trusted_interfaces = []      # names or prefixes (10.0.0.0/8) that UCX may listen on
 )";
 

@@ -181,9 +181,7 @@ void read_cluster(const toml_document& document, job_config& job, bool stages_kn
     table.complain("nodes", "expected at least one for each of " + std::to_string(stages)
                                 + " stages, got " + std::to_string(job.nodes));
   } else {
-    job.replicas.assign(stages, job.nodes / stages);
-    for (std::uint32_t i = 0; i < job.nodes % stages; ++i)
-      ++job.replicas[i];
+    job.use_nodes(job.nodes);
   }
 }
 
@@ -205,6 +203,13 @@ std::optional<scheduler::strategy> find_strategy(const std::string& name) {
 
 std::string strategy_name(scheduler::strategy which) {
   return strategy_names()[static_cast<std::size_t>(which)];
+}
+
+void job_config::use_nodes(std::uint32_t count) {
+  nodes = count;
+  replicas.assign(pipeline.stages, count / pipeline.stages);
+  for (std::uint32_t i = 0; i < count % pipeline.stages; ++i)
+    ++replicas[i];
 }
 
 scheduler::instance job_config::instance() const {

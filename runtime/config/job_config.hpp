@@ -63,6 +63,8 @@ struct job_config {
     return kept_microbatches != 0 ? kept_microbatches
                                   : replicas[0] * pipeline.microbatches_per_origin;
   }
+  /// Spreads `count` nodes, at least one for each stage, over the stages as evenly as they go.
+  void use_nodes(std::uint32_t count);
   /// The planning problem of an embedded job: equal nodes, no links to speak of.
   scheduler::instance instance() const;
 };

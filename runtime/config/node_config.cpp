@@ -42,6 +42,9 @@ void read_self(const toml_document& document, node_config& node, problem_list& p
   if (table.text("name", node.name)
       && (node.name.empty() || node.name.find_first_of("/ \t\n") != std::string::npos))
     table.complain("name", "expected a name without '/' or spaces, got '" + node.name + "'");
+  if (table.text("cluster", node.cluster) && node.cluster.empty())
+    table.complain("cluster", "expected a name, got ''");
+  read_path(document, table, "dir", node.dir);
   read_address(table, "listen", node.listen);
   if (table.text("advertise", node.advertise) && !parse_address(node.advertise)
       && !parse_address(node.advertise + ":0"))
@@ -79,6 +82,9 @@ void read_scheduler(const toml_document& document, node_config& node, problem_li
   const bool said = table.boolean("enabled", node.runs_scheduler);
   if (said && !node.runs_scheduler && node.seeds.empty())
     table.complain("enabled", "expected true, as node.seeds names no cluster to join, got false");
+  table.boolean("dedicated", node.dedicated);
+  if (node.dedicated && !node.runs_scheduler)
+    table.complain("dedicated", "expected scheduler.enabled = true beside it");
   read_path(document, table, "journal", node.journal);
   table.texts("voters", node.voters);
   std::set<std::string> seen;
@@ -94,7 +100,8 @@ bool only_loopback(const node_config& node) {
          && std::all_of(node.seeds.begin(), node.seeds.end(), here);
 }
 
-void read_security(const toml_document& document, node_config& node, problem_list& problems) {
+void read_security(const toml_document& document, node_config& node, problem_list& problems,
+                   bool keys_are_made) {
   table_reader table{document, "security", problems};
   std::string mode = only_loopback(node) ? "insecure" : "tls";
   table.choice("mode", mode, {"tls", "insecure"});
@@ -103,6 +110,7 @@ void read_security(const toml_document& document, node_config& node, problem_lis
   read_path(document, table, "certificate", node.certificate);
   read_path(document, table, "key", node.key);
   read_path(document, table, "revoked", node.revoked);
+  table.text("token", node.token);
   table.texts("trusted_interfaces", node.trusted_interfaces);
   for (const auto& entry : node.trusted_interfaces)
     if (entry.empty()
@@ -118,7 +126,7 @@ void read_security(const toml_document& document, node_config& node, problem_lis
   const std::pair<const char*, const std::filesystem::path*> files[] = {
       {"ca", &node.ca}, {"certificate", &node.certificate}, {"key", &node.key}};
   for (const auto& [key, file] : files)
-    if (node.tls && file->empty() && !table.has(key))
+    if (node.tls && !keys_are_made && file->empty() && !table.has(key))
       table.complain(key, "expected a file, as security.mode is 'tls'; `skippipe certs` makes it");
 }
 
@@ -171,14 +179,16 @@ void read_emulation(const toml_document& document, node_config& node, problem_li
 const std::vector<std::string>& node_tables() {
   static const std::vector<std::string> names = {"node",    "scheduler", "security", "data_plane",
                                                  "failure", "transfer",  "limits",   "trace",
-                                                 "metrics", "emulation"};
+                                                 "metrics", "log",       "emulation"};
   return names;
 }
 
-void read_all(const toml_document& document, node_config& node, problem_list& problems) {
+/// `keys_are_made`: by `skippipe up`, so the file need not name them.
+void read_all(const toml_document& document, node_config& node, problem_list& problems,
+              bool keys_are_made = false) {
   read_self(document, node, problems);
   read_scheduler(document, node, problems);
-  read_security(document, node, problems);
+  read_security(document, node, problems, keys_are_made);
   read_data_plane(document, node, problems);
   read_emulation(document, node, problems);
   {
@@ -200,6 +210,11 @@ void read_all(const toml_document& document, node_config& node, problem_list& pr
     table_reader table{document, "trace", problems};
     table.boolean("enabled", node.trace);
     read_path(document, table, "dir", node.trace_dir);
+    table.finish();
+  }
+  {
+    table_reader table{document, "log", problems};
+    table.choice("level", node.log_level, {"debug", "info", "warning", "error"});
     table.finish();
   }
   table_reader table{document, "metrics", problems};
@@ -240,7 +255,7 @@ std::optional<cluster_config> read_cluster(const toml_document& document, proble
   auto tables = node_tables();
   tables.push_back("cluster");
   read_root(document, tables, problems);
-  read_all(document, cluster.common, problems);
+  read_all(document, cluster.common, problems, true);
   table_reader table{document, "cluster", problems};
   if (table.text("name", cluster.name)
       && (cluster.name.empty() || cluster.name.find_first_of("/ \t\n") != std::string::npos))
@@ -248,6 +263,8 @@ std::optional<cluster_config> read_cluster(const toml_document& document, proble
   // The first only schedules; someone has to train.
   table.integer("nodes", cluster.nodes, 2, 4096);
   read_path(document, table, "dir", cluster.dir);
+  if (table.texts("locations", cluster.locations) && cluster.common.emulation.links.empty())
+    table.complain("locations", "expected emulation.links, a table of links, beside it");
   table.finish();
   return problems.empty() ? std::optional{cluster} : std::nullopt;
 }

@@ -26,6 +26,8 @@ struct emulation_config {
 
 struct node_config {
   std::string name = "node";
+  std::string cluster = "default";
+  std::filesystem::path dir;      ///< What the daemon keeps; empty: .skippipe/NAME.
   address listen{"127.0.0.1", 0}; ///< Control plane.
   std::string advertise;          ///< Host (or HOST:PORT) told to others; empty: as listened on.
   address data_listen{"127.0.0.1", 0};
@@ -37,11 +39,13 @@ struct node_config {
   std::string location;
 
   bool runs_scheduler = false;
+  bool dedicated = false; ///< The scheduler's node serves no stage.
   std::filesystem::path journal;
   std::vector<std::string> voters;
 
   bool tls = false;
   std::filesystem::path ca, certificate, key;
+  std::string token;             ///< One-time, for a node that joins for the first time.
   std::filesystem::path revoked; ///< Revocation list; empty: `revoked.pem` beside `ca`, if there.
   std::vector<std::string> trusted_interfaces; ///< Names or address prefixes that UCX may use.
 
@@ -57,7 +61,15 @@ struct node_config {
   bool trace = true;
   std::filesystem::path trace_dir;
   std::optional<address> metrics;
+  std::string log_level = "info"; ///< debug, info, warning or error.
   emulation_config emulation;
+
+  std::filesystem::path state_dir() const {
+    return dir.empty() ? std::filesystem::path{".skippipe"} / name : dir;
+  }
+  std::filesystem::path journal_dir() const {
+    return journal.empty() ? state_dir() / "journal" : journal;
+  }
 };
 
 /// A cluster of daemons on this machine; the first runs the scheduler and no stage.
@@ -65,7 +77,8 @@ struct cluster_config {
   std::string name = "local";
   std::uint32_t nodes = 9;
   std::filesystem::path dir = "runs/cluster"; ///< Keys, journal and logs.
-  node_config common;                         ///< What all nodes share.
+  std::vector<std::string> locations; ///< Emulated, of the nodes but the first, over and over.
+  node_config common;                 ///< What all nodes share.
 };
 
 /// Reads and checks everything; nullopt with all problems otherwise. `overrides` are --set words.

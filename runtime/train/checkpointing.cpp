@@ -13,8 +13,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
+using note_sink = std::function<void(const std::string&)>;
+
 /// The checkpoint to go on from, and its run folder.
-std::pair<fs::path, fs::path> find_source(const fs::path& resume, reporter& report) {
+std::pair<fs::path, fs::path> find_source(const fs::path& resume, const note_sink& note) {
   if (!fs::is_directory(resume))
     throw std::runtime_error(resume.string()
                              + ": no such run folder or checkpoint; check --resume");
@@ -22,14 +24,14 @@ std::pair<fs::path, fs::path> find_source(const fs::path& resume, reporter& repo
   const auto run = found.parent_path().parent_path();
   for (const auto& entry : model::list_checkpoints(found.parent_path()))
     if (fs::canonical(entry.path) > found)
-      report.note("skippipe: passed over " + entry.path.string()
-                  + " (skippipe checkpoint verify says why)");
+      note("skippipe: passed over " + entry.path.string()
+           + " (skippipe checkpoint verify says why)");
   return {found, run};
 }
 
 /// What must be equal so that the run goes on as the same run; and what only changes its course.
 void check_fits(const model::checkpoint_manifest& m, const job_config& job, std::uint64_t data,
-                const fs::path& source, reporter& report) {
+                const fs::path& source, const note_sink& say) {
   auto wanted = job.model, held = m.model;
   wanted.preset = held.preset;
   wanted.recompute = held.recompute;
@@ -38,7 +40,7 @@ void check_fits(const model::checkpoint_manifest& m, const job_config& job, std:
   if (!(wanted == held))
     throw std::runtime_error(source.string()
                              + ": is of another model than the job's [model]; make them equal");
-  const auto note = [&](const std::string& what) { report.note("note: " + what); };
+  const auto note = [&](const std::string& what) { say("note: " + what); };
   if (m.data != data)
     note("the data is not what the checkpoint was trained on");
   if (m.seed != job.seed)
@@ -59,13 +61,13 @@ void check_fits(const model::checkpoint_manifest& m, const job_config& job, std:
 } // namespace
 
 checkpointing::checkpointing(const job_config& job, const model::dataset& data,
-                             const fs::path& resume, reporter& report)
+                             const fs::path& resume, const note_sink& note)
     : job_(job), data_checksum_(data.checksum()), tokenizer_(data.load_tokenizer()->kind()) {
   if (resume.empty())
     return;
-  std::tie(source_, run_dir_) = find_source(resume, report);
+  std::tie(source_, run_dir_) = find_source(resume, note);
   const auto manifest = model::checkpoint_reader{source_}.manifest();
-  check_fits(manifest, job, data_checksum_, source_, report);
+  check_fits(manifest, job, data_checksum_, source_, note);
   committed_ = manifest.iteration;
   microbatches_ = manifest.microbatches;
   newest_ = source_;
@@ -92,18 +94,41 @@ void checkpointing::open(const fs::path& run_dir) {
                              + "; choose another folder with --run-dir");
 }
 
-void checkpointing::write(const model::shard_snapshot& taken) {
-  model::checkpoint_writer* writer = nullptr;
-  {
-    std::lock_guard guard{mutex_};
-    if (writing_ != taken.iteration || !writer_) {
-      writer_ = std::make_unique<model::checkpoint_writer>(root_, taken.iteration);
-      writing_ = taken.iteration;
-    }
-    writer = writer_.get();
+model::checkpoint_writer& checkpointing::writer_of(std::uint64_t iteration) {
+  std::lock_guard guard{mutex_};
+  if (writing_ != iteration || !writer_) {
+    writer_ = std::make_unique<model::checkpoint_writer>(root_, iteration);
+    writing_ = iteration;
   }
+  return *writer_;
+}
+
+void checkpointing::receive(std::uint64_t iteration, const std::string& name, std::uint64_t offset,
+                            std::uint64_t total, std::span<const std::byte> bytes) {
+  // Names come from other machines.
+  if (name.find('/') != std::string::npos || name.rfind("stage-", 0) != 0)
+    throw std::runtime_error("a part of a snapshot called '" + name + "'");
+  auto& writer = writer_of(iteration);
+  const auto path = writer.folder() / (name + ".part");
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  const auto size = static_cast<ssize_t>(bytes.size());
+  const bool written =
+      fd >= 0 && ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)) == size
+      && (offset + bytes.size() < total || ::fsync(fd) == 0);
+  const int why = errno;
+  if (fd >= 0)
+    ::close(fd);
+  if (!written)
+    throw std::runtime_error(path.string() + ": cannot be written: " + std::strerror(why)
+                             + "; check its disk and permissions");
+  if (offset + bytes.size() >= total)
+    writer.adopt(name, path);
+}
+
+void checkpointing::write(const model::shard_snapshot& taken) {
+  auto& writer = writer_of(taken.iteration);
   try {
-    model::write_snapshot(*writer, taken);
+    model::write_snapshot(writer, taken);
   } catch (const std::exception& problem) {
     std::lock_guard guard{mutex_};
     problem_ = problem.what();

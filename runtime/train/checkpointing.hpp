@@ -8,11 +8,12 @@
 #include "model/dataset.hpp"
 #include "model/shard_snapshot.hpp"
 #include "runtime/config/job_config.hpp"
-#include "runtime/train/reporter.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 
 namespace skippipe::runtime {
@@ -21,7 +22,8 @@ class checkpointing {
 public:
   /// Finds what to resume from and checks that the job fits it. Throws with one line.
   checkpointing(const job_config& job, const model::dataset& data,
-                const std::filesystem::path& resume, reporter& report);
+                const std::filesystem::path& resume,
+                const std::function<void(const std::string&)>& note);
   ~checkpointing();
   checkpointing(const checkpointing&) = delete;
   checkpointing& operator=(const checkpointing&) = delete;
@@ -36,6 +38,9 @@ public:
 
   // Background threads:
   void write(const model::shard_snapshot& taken);
+  /// Bytes of a file that a node writes elsewhere; in order, `total` of them in the end.
+  void receive(std::uint64_t iteration, const std::string& name, std::uint64_t offset,
+               std::uint64_t total, std::span<const std::byte> bytes);
   void publish(std::uint64_t iteration);
   void journal(const actors::commit& entry);
 
@@ -46,7 +51,9 @@ public:
   std::string problem() const;          ///< Of the last checkpoint; empty: well.
 
 private:
-  const job_config& job_;
+  model::checkpoint_writer& writer_of(std::uint64_t iteration);
+
+  const job_config job_;
   std::uint64_t data_checksum_;
   std::string tokenizer_;
   std::uint64_t committed_ = 0;

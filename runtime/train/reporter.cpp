@@ -1,6 +1,7 @@
 #include "runtime/train/reporter.hpp"
 
 #include "runtime/cli.hpp"
+#include "runtime/train/events.hpp"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -28,8 +29,8 @@ std::string format(const char* pattern, Ts... values) {
 
 } // namespace
 
-reporter::reporter(bool json, iteration_no last)
-    : json_(json), terminal_(!json && ::isatty(STDOUT_FILENO) == 1), view_(0, last), last_(last) {}
+reporter::reporter(bool json)
+    : json_(json), terminal_(!json && ::isatty(STDOUT_FILENO) == 1), view_(0, 0) {}
 
 void reporter::erase_bar() {
   if (std::exchange(bar_shown_, false))
@@ -72,30 +73,42 @@ void reporter::prepared(const std::filesystem::path& dir, const model::prepare_r
              result.reused ? "" : " (prepared now)"));
 }
 
-void reporter::started(const std::filesystem::path& run_dir, const job_config& job,
-                       const scheduler::plan& plan, iteration_no committed) {
-  std::lock_guard guard{mutex_};
-  view_ = progress_view{committed, last_};
-  done_ = committed;
-  const auto m = static_cast<double>(plan.paths.size());
-  std::uint32_t skipped = 0, swapped = 0;
+run_summary summary_of(const std::filesystem::path& run_dir, const job_config& job,
+                       const scheduler::plan& plan, iteration_no committed, iteration_no last) {
+  run_summary run;
+  run.run_dir = run_dir.string();
+  run.stages = static_cast<std::uint32_t>(plan.arrangement.size());
+  run.nodes = static_cast<std::uint32_t>(plan.order.size());
+  run.microbatches = static_cast<std::uint32_t>(plan.paths.size());
+  run.microbatch_size = job.pipeline.microbatch_size;
+  run.strategy = plan.strategy;
+  run.committed = committed;
+  run.last = last;
   for (const auto& path : plan.paths) {
-    skipped += path.hops.size() + 1 < plan.arrangement.size() ? 1 : 0;
+    run.skipping += path.hops.size() + 1 < plan.arrangement.size() ? 1 : 0;
     stage_id frontier = 0;
     bool swaps = false;
     for (const auto& hop : path.hops) {
       swaps |= hop.stage < frontier;
       frontier = std::max(frontier, hop.stage);
     }
-    swapped += swaps ? 1 : 0;
+    run.swapping += swaps ? 1 : 0;
   }
-  say(format("run: %s, %zu stages on %zu nodes, %zu microbatches of %u samples per iteration",
-             run_dir.c_str(), plan.arrangement.size(), plan.order.size(), plan.paths.size(),
-             job.pipeline.microbatch_size));
+  return run;
+}
+
+void reporter::started(const run_summary& run) {
+  std::lock_guard guard{mutex_};
+  last_ = run.last;
+  view_ = progress_view{run.committed, last_};
+  done_ = run.committed;
+  const auto m = static_cast<double>(run.microbatches);
+  say(format("run: %s, %u stages on %u nodes, %u microbatches of %u samples per iteration",
+             run.run_dir.c_str(), run.stages, run.nodes, run.microbatches, run.microbatch_size));
   say(format("plan: %s, %.0f%% of the microbatches skip stages, %.0f%% swap stages",
-             plan.strategy.c_str(), 100 * skipped / m, 100 * swapped / m));
-  if (committed > 0)
-    say(format("resumed after iteration %llu", static_cast<unsigned long long>(committed)));
+             run.strategy.c_str(), 100 * run.skipping / m, 100 * run.swapping / m));
+  if (run.committed > 0)
+    say(format("resumed after iteration %llu", static_cast<unsigned long long>(run.committed)));
 }
 
 void reporter::iteration(const actors::iteration_report& report) {
@@ -106,18 +119,7 @@ void reporter::iteration(const actors::iteration_report& report) {
     say(format("iteration %llu: impossible gradients twice, the update was left out",
                static_cast<unsigned long long>(report.iteration)));
   if (json_) {
-    print_json(
-        {{"event", "iteration"},
-         {"iteration", report.iteration},
-         {"loss", report.loss},
-         {"tokens_per_s",
-          report.iteration_s > 0 ? static_cast<double>(report.tokens) / report.iteration_s : 0.0},
-         {"iteration_s", report.iteration_s},
-         {"plan_version", report.plan},
-         {"microbatches", report.microbatches},
-         {"skipped_stages", report.skipped_stages},
-         {"swaps", report.swaps},
-         {"grad_norm", report.grad_norm}});
+    print_json(events::iteration(report));
     return;
   }
   if (terminal_)
@@ -138,17 +140,8 @@ void reporter::evaluation(const actors::evaluation_report& report) {
       first_val_ = report.loss;
     best_val_ = report.loss;
   }
-  if (json_ && full) {
-    print_json({{"event", "eval"}, {"iteration", report.iteration}, {"val_loss", report.loss}});
-    return;
-  }
-  if (json_) {
-    print_json({{"event", "eval_skipped"},
-                {"iteration", report.iteration},
-                {"what", report.what},
-                {"loss", report.loss}});
-    return;
-  }
+  if (json_)
+    return print_json(events::evaluation(report));
   say(format("validation after %llu: %s: loss %.4f, perplexity %.2f",
              static_cast<unsigned long long>(report.iteration),
              full ? "full model" : report.what.c_str(), report.loss, std::exp(report.loss)));
@@ -182,7 +175,7 @@ void reporter::end_of_bar() {
 void reporter::sample(const std::string& prompt, const std::string& text) {
   std::lock_guard guard{mutex_};
   if (json_)
-    print_json({{"event", "sample"}, {"prompt", prompt}, {"text", text}});
+    print_json(events::sample(prompt, text));
   else
     std::cout << "\na sample of generated text:\n" << prompt << text << "\n" << std::endl;
 }
@@ -190,7 +183,7 @@ void reporter::sample(const std::string& prompt, const std::string& text) {
 void reporter::done(const std::filesystem::path& checkpoint) {
   std::lock_guard guard{mutex_};
   if (json_) {
-    print_json({{"event", "done"}, {"iterations", done_}, {"checkpoint", checkpoint.string()}});
+    print_json(events::done(done_, checkpoint.string(), stopping_));
     return;
   }
   if (first_val_ > 0 && !stopping_)

@@ -13,16 +13,26 @@
 
 namespace skippipe::runtime {
 
+/// What is said of a run when it starts.
+struct run_summary {
+  std::string run_dir;
+  std::uint32_t stages = 0, nodes = 0, microbatches = 0, microbatch_size = 0;
+  std::string strategy;
+  std::uint32_t skipping = 0, swapping = 0; ///< Microbatches.
+  iteration_no committed = 0, last = 0;
+};
+run_summary summary_of(const std::filesystem::path& run_dir, const job_config& job,
+                       const scheduler::plan& plan, iteration_no committed, iteration_no last);
+
 /// With json stdout carries only events, one object per line; else a bar on a terminal, plain lines
 /// otherwise. Called from several threads.
 class reporter {
 public:
-  reporter(bool json, iteration_no last);
+  explicit reporter(bool json);
 
   void preparing(const std::string& what, double done);
   void prepared(const std::filesystem::path& dir, const model::prepare_result& result);
-  void started(const std::filesystem::path& run_dir, const job_config& job,
-               const scheduler::plan& plan, iteration_no committed);
+  void started(const run_summary& run);
   void iteration(const actors::iteration_report& report);
   void evaluation(const actors::evaluation_report& report);
   void checkpoint(iteration_no iteration, const std::string& problem);
@@ -45,7 +55,7 @@ private:
   bool stopping_ = false;
   std::string preparing_;
   progress_view view_;
-  iteration_no last_;
+  iteration_no last_ = 0;
   iteration_no done_ = 0;
   std::chrono::steady_clock::time_point last_line_;
   double first_val_ = 0, best_val_ = 0;

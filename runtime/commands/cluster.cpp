@@ -1,0 +1,150 @@
+// skippipe nodes, status, jobs, attach, stop, drain: a cluster from outside.
+#include "runtime/cli.hpp"
+#include "runtime/commands/cluster_option.hpp"
+#include "runtime/daemon/submission.hpp"
+#include "runtime/trace/text_table.hpp"
+
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+namespace skippipe::runtime {
+
+namespace {
+
+using nlohmann::json;
+
+struct words {
+  daemon::cluster_words cluster;
+  std::string name;
+  double deadline = 0;
+  bool json = false, watch = false;
+};
+
+std::string text_of(const json& value) {
+  return value.is_null() ? "-" : value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+void print_table(const json& rows, const std::vector<std::string>& columns) {
+  std::vector<std::size_t> widths;
+  for (const auto& column : columns) {
+    auto width = column.size();
+    for (const auto& row : rows)
+      width = std::max(width, text_of(row.value(column, json{})).size());
+    widths.push_back(width);
+  }
+  const auto print = [&](const auto& cell) {
+    std::string line;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      auto text = cell(columns[i]);
+      text.resize(std::max(widths[i], text.size()), ' ');
+      line += text + (i + 1 < columns.size() ? "  " : "");
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    std::cout << line << '\n';
+  };
+  print([](const std::string& column) { return column; });
+  for (const auto& row : rows)
+    print([&](const std::string& column) { return text_of(row.value(column, json{})); });
+}
+
+int nodes(const words& w) {
+  daemon::client cluster{w.cluster};
+  const auto reply = cluster.ask("nodes");
+  if (w.json)
+    print_json(reply);
+  else
+    print_table(reply.at("nodes"),
+                {"name", "state", "stage", "control", "data", "memory", "location", "reason"});
+  return 0;
+}
+
+int jobs(const words& w) {
+  daemon::client cluster{w.cluster};
+  const auto reply = cluster.ask("jobs");
+  if (w.json)
+    print_json(reply);
+  else
+    print_table(reply.at("jobs"), {"id", "state", "iteration", "run_dir", "outcome"});
+  return 0;
+}
+
+void print_status(const json& reply) {
+  std::cout << "cluster " << reply.value("cluster", "") << ", term " << reply.value("term", 0)
+            << "; nodes:";
+  for (const auto& [state, count] : reply.at("nodes").items())
+    std::cout << ' ' << count << ' ' << state;
+  std::cout << '\n';
+  const auto& job = reply.at("job");
+  if (job.is_null()) {
+    std::cout << "no job runs\n";
+  } else {
+    std::cout << "job " << job.value("id", "") << ": " << job.value("phase", "");
+    if (job.contains("progress")) {
+      const auto& at = job["progress"];
+      std::printf(", iteration %llu, loss %.4f, %.0f tokens/s, %.2f s an iteration",
+                  at.value("iteration", 0ull), at.value("loss", 0.0), at.value("tokens_per_s", 0.0),
+                  at.value("iteration_s", 0.0));
+      std::fflush(stdout);
+    }
+    std::cout << "\n  " << job.value("run_dir", "") << '\n';
+  }
+  if (reply.value("queued", 0) > 0)
+    std::cout << reply.value("queued", 0) << " queued\n";
+  std::cout << std::flush;
+}
+
+int status(const words& w) {
+  daemon::client cluster{w.cluster};
+  while (true) {
+    const auto reply = cluster.ask("status");
+    if (w.json)
+      print_json(reply);
+    else
+      print_status(reply);
+    if (!w.watch)
+      return 0;
+    std::this_thread::sleep_for(std::chrono::seconds{1});
+  }
+}
+
+int order(const words& w, const std::string& what) {
+  daemon::client cluster{w.cluster};
+  const auto reply = cluster.order(what, w.name, w.deadline);
+  if (w.json)
+    print_json({{"name", w.name}, {"state", reply}});
+  else
+    std::cout << w.name << ": " << reply << '\n';
+  return 0;
+}
+
+} // namespace
+
+void add_cluster_commands(CLI::App& app, command_context& context) {
+  const auto add = [&](const char* name, const char* what, int (*run)(const words&)) {
+    auto* command = app.add_subcommand(name, what);
+    auto w = std::make_shared<words>();
+    add_cluster_options(*command, w->cluster);
+    command->add_flag("--json", w->json, "JSON on stdout");
+    command->callback([&context, w, run] { context.run = [w, run] { return run(*w); }; });
+    return std::pair{command, w};
+  };
+  add("nodes", "Who is in the cluster", nodes);
+  add("jobs", "Which jobs there are", jobs);
+  const auto [watching, status_words] = add("status", "What the cluster does", status);
+  watching->add_flag("--watch", status_words->watch, "Again every second");
+  const auto [attach, attach_words] = add("attach", "Follow a job", [](const words& w) {
+    return daemon::attach_job(w.cluster, w.name, w.json);
+  });
+  attach->add_option("JOB", attach_words->name, "Its id")->required();
+  const auto [stop, stop_words] = add("stop", "End a job after its iteration, with a checkpoint",
+                                      [](const words& w) { return order(w, "stop"); });
+  stop->add_option("JOB", stop_words->name, "Its id")->required();
+  const auto [drain, drain_words] =
+      add("drain", "Let a node leave", [](const words& w) { return order(w, "drain"); });
+  drain->add_option("NODE", drain_words->name, "Its name")->required();
+  drain->add_option("--deadline", drain_words->deadline, "Seconds to wait at most");
+}
+
+} // namespace skippipe::runtime

@@ -1,0 +1,55 @@
+// A command's connection to a cluster.
+#pragma once
+
+#include "runtime/daemon/control_plane.hpp"
+#include "runtime/daemon/files.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace skippipe::runtime::daemon {
+
+/// Where the cluster is and which keys open it.
+struct cluster_words {
+  std::string cluster; ///< HOST:PORT; empty: SKIPPIPE_CLUSTER.
+  std::string keys; ///< Folder; empty: SKIPPIPE_KEYS, else what `known_clusters` says, else none.
+};
+
+/// Everything blocks; errors throw command_error with one line.
+class client {
+public:
+  explicit client(const cluster_words& words);
+  ~client();
+
+  const std::string& where() const { return where_; }
+
+  /// The answer to a command, parsed.
+  nlohmann::json ask(const std::string& what, const std::string& name = {}, double seconds = 0);
+  /// The same as text.
+  std::string order(const std::string& what, const std::string& name = {}, double seconds = 0);
+
+  /// Calls `on_event` for each event of a job until the last one or until `stop_following`. True: it was
+  /// the last one.
+  using event_handler = std::function<void(const nlohmann::json&)>;
+  bool submit(submit_request request, const std::filesystem::path& data,
+              const event_handler& on_event);
+  bool follow(const std::string& job, const event_handler& on_event);
+  void stop_following(); ///< Any thread.
+
+private:
+  template <class Request>
+  bool follow_after(Request request, const event_handler& on_event);
+
+  std::string where_;
+  std::unique_ptr<control_plane> plane_;
+  coordinator_actor coordinator_;
+  file_shelf shelf_;
+  struct inbox;
+  std::shared_ptr<inbox> inbox_;
+};
+
+} // namespace skippipe::runtime::daemon

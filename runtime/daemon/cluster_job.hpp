@@ -1,0 +1,130 @@
+// A job on a cluster, as the scheduler's daemon runs it: prepares it, opens a session on its nodes, runs
+// the job's scheduler actor there, and starts again from the newest checkpoint where that is needed.
+#pragma once
+
+#include "actors/compute_pool.hpp"
+#include "actors/job_scheduler.hpp"
+#include "actors/tracer.hpp"
+#include "model/dataset.hpp"
+#include "runtime/config/job_config.hpp"
+#include "runtime/daemon/files.hpp"
+#include "runtime/daemon/job_record.hpp"
+#include "runtime/train/checkpointing.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace skippipe::runtime::daemon {
+
+class trace_keeper;
+
+/// A node as a job sees it.
+struct job_node {
+  std::string name, location;
+  std::uint64_t life = 0;
+  std::vector<char> address;
+  std::uint32_t memory = 1; ///< Microbatches in flight.
+  worker_actor worker;
+};
+
+/// What a job needs of the coordinator, in whose turn everything here runs.
+struct job_host {
+  caf::actor_system* system = nullptr;
+  actors::compute_pool* background = nullptr;
+  file_shelf* shelf = nullptr;
+  std::filesystem::path dir; ///< Of datasets and runs.
+  std::uint64_t term = 1;
+  std::function<void(std::function<void()>)> in_turn;               ///< Thread-safe.
+  std::function<void(double seconds, std::function<void()>)> later; ///< The same, after a while.
+  std::function<void(const nlohmann::json&)> emit; ///< An event, to all who follow.
+  std::function<void(const job_record&)> changed;  ///< To be kept.
+  std::function<void()> wants_nodes;               ///< start() may be called.
+  /// Whether it is still the member that start() was given.
+  std::function<bool(const job_node&)> is_member;
+  /// A node serves a stage from now on, or none.
+  std::function<void(const std::string& node, std::optional<stage_id>, const std::string& reason)>
+      placed;
+  std::function<void()> ended; ///< record() says how.
+};
+
+class cluster_job : public std::enable_shared_from_this<cluster_job> {
+public:
+  cluster_job(job_host host, job_record record);
+  ~cluster_job();
+
+  /// Fetches the data from `submitter` where it is missing, opens it. Then calls `wants_nodes`.
+  void prepare(file_source submitter);
+  bool waiting() const { return phase_ == phase::waiting; }
+  /// At least so many nodes, one for each stage.
+  std::uint32_t least_nodes() const { return job_.pipeline.stages; }
+  void start(std::vector<job_node> nodes);
+  /// Finish the iteration, write a checkpoint, end.
+  void stop();
+  /// As stop, but the job stays a running one in the record, to go on in the daemon's next life. False
+  /// where nothing runs that could be finished.
+  bool suspend();
+  /// The daemon ends at once, as after a power loss.
+  void abandon();
+
+  void opened(const session_opened& report);
+  void closed(const session_closed& report);
+  void deliver(const session_message& message, const caf::strong_actor_ptr& sender);
+  void receive(const snapshot_part& part, std::function<void(std::string problem)> taken);
+  void keep(const trace_batch& batch);
+  void lost(const std::string& node, const std::string& reason);
+  /// False where the node's stage has no other.
+  bool drain(const std::string& node);
+
+  bool uses(const std::string& node) const { return number_of(node).has_value(); }
+  const job_record& record() const { return record_; }
+  const job_config& config() const { return job_; }
+  nlohmann::json status() const;
+
+private:
+  class net;
+  struct launch; ///< What planning gives.
+  enum class phase { preparing, waiting, planning, opening, running, finishing, closing, ended };
+
+  void in_background(std::function<std::function<void()>()> work);
+  void prepared(job_config job, std::shared_ptr<const model::dataset> data);
+  std::function<void()> plan(std::vector<job_node> nodes, job_config job, job_record record);
+  void open(launch& plan);
+  void spawn_scheduler();
+  void close_session(std::function<void()> then);
+  void try_closed();
+  void restart(const std::string& reason);
+  void finish(iteration_no iterations);
+  void end(job_state state, const std::string& outcome);
+  actors::job_observer make_observer();
+  std::optional<node_id> number_of(const std::string& node) const;
+  void change(job_state state);
+
+  job_host host_;
+  job_record record_;
+  job_config job_;
+  phase phase_ = phase::preparing;
+  bool stopping_ = false, suspending_ = false;
+  std::shared_ptr<const model::dataset> data_;
+  std::shared_ptr<actors::executor> desk_; ///< Files and planning.
+
+  // Of the session.
+  session_no session_ = 0;
+  std::vector<job_node> nodes_;
+  std::set<node_id> gone_, opening_, closing_;
+  std::function<void()> after_close_;
+  std::unique_ptr<launch> launch_;
+  std::shared_ptr<net> net_;
+  std::shared_ptr<checkpointing> checkpoints_;
+  std::shared_ptr<trace_keeper> traces_;
+  actors::scheduler_actor scheduler_;
+  actors::tracer_actor tracer_;
+  nlohmann::json progress_; ///< The last iteration's event.
+};
+
+} // namespace skippipe::runtime::daemon

@@ -1,0 +1,98 @@
+// The scheduler's daemon as one actor: who is a member, which jobs there are, which one runs.
+#pragma once
+
+#include "runtime/daemon/cluster_job.hpp"
+#include "runtime/daemon/job_record.hpp"
+#include "runtime/daemon/messages.hpp"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace skippipe::runtime::daemon {
+
+/// With what else its daemon tells it.
+using local_coordinator_actor =
+    coordinator_actor::extend<caf::reacts_to<errand>, caf::reacts_to<caf::close_atom>>;
+
+struct coordinator_options {
+  std::string cluster = "default", name; ///< The scheduler node's.
+  std::function<std::string()> control;  ///< HOST:PORT, for people.
+  std::filesystem::path dir, journal;
+  std::uint64_t term = 1;
+  double detect_within_s = 4;
+  actors::compute_pool* background = nullptr;
+  std::function<void(const std::string&)> log; ///< One line; any thread.
+  /// The name in the certificate of a directly connected process; "" where there is none. May block.
+  std::function<std::string(const caf::node_id&)> certificate_name;
+  std::function<void()> on_closed; ///< After close_atom: nothing runs any more.
+  /// Whether a node called so may join with this token: "" or why not.
+  std::function<std::string(const std::string& name, const std::string& token)> admit;
+};
+
+enum class member_state { joining, ready, working, draining, left, failed };
+
+struct member {
+  join_request info;
+  member_state state = member_state::ready;
+  std::optional<stage_id> stage;
+  std::string reason; ///< Why it left or failed.
+};
+
+struct coordinator_state {
+  static inline constexpr const char* name = "coordinator";
+
+  void start(local_coordinator_actor::pointer self, coordinator_options options);
+  join_answer join(join_request& wanted);
+  answer leave(const leave_request& wanted);
+  void down(const caf::down_msg& why);
+  answer submit(submit_request& request);
+  answer follow(const follow_request& request);
+  answer run_command(const command& wanted);
+  void close();
+
+  local_coordinator_actor::pointer self = nullptr;
+  coordinator_options options;
+  file_shelf shelf;
+  std::shared_ptr<cluster_job> running;
+  std::shared_ptr<actors::executor> files; ///< Reads for those who fetch.
+
+private:
+  struct history {
+    nlohmann::json started; ///< What one who attaches is told first.
+    std::vector<nlohmann::json> recent;
+    std::vector<follower_actor> followers;
+  };
+
+  std::string refuse(const join_request& wanted, bool& permanent) const;
+  void lose(member& who, member_state state, const std::string& reason);
+  void dismiss(member& who, const std::string& reason);
+  void start_next();
+  void offer_nodes(bool patient);
+  job_host make_host();
+  void emit(const std::string& job, const nlohmann::json& event);
+  job_record* find_job(const std::string& id);
+  answer nodes_json() const;
+  answer jobs_json() const;
+  answer status_json() const;
+  answer drain(const std::string& node);
+  answer stop_job(const std::string& id);
+
+  std::map<std::string, member> members_;
+  std::map<std::string, std::uint64_t> lives_; ///< Highest incarnation seen, by name.
+  std::unique_ptr<job_book> book_;
+  std::vector<job_record> jobs_; ///< In the order of their submission.
+  std::map<std::string, history> histories_;
+  std::map<std::string, follower_actor> submitters_;
+  bool closing_ = false;
+  std::int64_t patience_until_ns_ = 0; ///< For the nodes that a resumed job had.
+};
+
+local_coordinator_actor::behavior_type
+coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
+            coordinator_options options);
+
+} // namespace skippipe::runtime::daemon

@@ -1,0 +1,327 @@
+#include "runtime/daemon/data_plane.hpp"
+
+#include "model/hash.hpp"
+#include "runtime/check/node_check.hpp"
+#include "transport/tls/tls.hpp"
+#include "transport/ucx/ucx.hpp"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <future>
+#include <map>
+#include <mutex>
+#include <random>
+#include <set>
+#include <stdexcept>
+#include <thread>
+
+namespace skippipe::runtime::daemon {
+
+namespace {
+
+using transport::buffer;
+using transport::errc;
+
+constexpr std::size_t prefix_bytes = sizeof(session_no);
+
+template <class T>
+T read_number(std::span<const std::byte> from) {
+  T value;
+  std::memcpy(&value, from.data(), sizeof value);
+  return value;
+}
+
+std::uint32_t name_bits(const std::string& name) {
+  return static_cast<std::uint32_t>(model::name_hash(name) >> 32);
+}
+
+/// A port of `range` (or any) that nobody listens on at the moment.
+std::uint16_t free_port(const std::string& host, const port_range& range) {
+  const std::uint32_t low = range.low, high = range.high;
+  for (std::uint32_t port = low; port <= high; ++port) {
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_flags = AI_NUMERICHOST | AI_PASSIVE;
+    hints.ai_socktype = SOCK_STREAM;
+    if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
+      return 0;
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard{found, &::freeaddrinfo};
+    const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool bound = fd >= 0 && ::bind(fd, found->ai_addr, found->ai_addrlen) == 0;
+    sockaddr_storage at{};
+    socklen_t size = sizeof at;
+    if (bound)
+      ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size);
+    ::close(fd);
+    if (bound)
+      return ntohs(at.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(at).sin6_port
+                                            : reinterpret_cast<sockaddr_in&>(at).sin_port);
+  }
+  return 0;
+}
+
+} // namespace
+
+life_id make_life(const std::string& name) {
+  std::random_device source;
+  return (std::uint64_t{name_bits(name)} << 32) | source();
+}
+
+bool may_be(life_id life, const std::string& name) { return life >> 32 == name_bits(name); }
+
+/// The endpoint's handler: hands everything to the session that a header names.
+class data_plane::core final : public transport::handler {
+public:
+  buffer place(transport::peer_id from, std::span<const std::byte> header, std::size_t size,
+               const buffer* offered) override;
+  void on_message(transport::peer_id from, std::span<const std::byte> header,
+                  buffer payload) override;
+  void on_peer_lost(transport::peer_id peer, std::error_code reason) override;
+
+  port* find(transport::peer_id from, std::span<const std::byte>& header, node_id& node);
+  void reach(life_id peer, const transport::address& where);
+
+  std::unique_ptr<transport::endpoint> make_endpoint(const node_config& node, std::uint16_t port,
+                                                     std::function<void(const std::string&)> log);
+
+  life_id life = 0;
+  transport::address address;
+  std::string where;
+  std::unique_ptr<transport::endpoint> endpoint;
+  std::mutex mutex;
+  std::map<session_no, port*> ports; ///< Guarded by mutex.
+  std::set<life_id> reached;         ///< Connected, or on the way. Guarded by mutex.
+};
+
+/// A session's view of the endpoint.
+class data_plane::port final : public transport::endpoint {
+public:
+  port(core& plane, session_no session) : plane_(plane), session_(session) {}
+  ~port() override { close(); }
+
+  std::error_code listen(transport::handler& h) override {
+    const std::lock_guard guard{plane_.mutex};
+    handler_ = &h;
+    plane_.ports[session_] = this;
+    return {};
+  }
+  transport::address local_address() const override { return plane_.address; }
+
+  void connect(transport::peer_id peer, const transport::address& where,
+               transport::completion done) override {
+    if (where.size() <= sizeof(life_id)) {
+      if (done)
+        done(make_error_code(errc::bad_address));
+      return;
+    }
+    const auto life = read_number<life_id>(where);
+    {
+      const std::lock_guard guard{plane_.mutex};
+      nodes_[life] = static_cast<node_id>(peer);
+      lives_[static_cast<node_id>(peer)] = life;
+    }
+    plane_.reach(life, {where.begin() + sizeof(life_id), where.end()});
+    if (done)
+      done({});
+  }
+
+  void disconnect(transport::peer_id peer) override {
+    life_id life = 0;
+    {
+      const std::lock_guard guard{plane_.mutex};
+      const auto found = lives_.find(static_cast<node_id>(peer));
+      if (found == lives_.end())
+        return;
+      life = found->second;
+      nodes_.erase(life);
+      lives_.erase(found);
+      plane_.reached.erase(life);
+    }
+    plane_.endpoint->disconnect(life);
+  }
+
+  transport::request_id send(transport::peer_id to, std::vector<std::byte> header, buffer payload,
+                             transport::completion done,
+                             std::chrono::nanoseconds deadline) override {
+    life_id life = 0;
+    {
+      const std::lock_guard guard{plane_.mutex};
+      const auto found = lives_.find(static_cast<node_id>(to));
+      if (found != lives_.end())
+        life = found->second;
+    }
+    if (life == 0) {
+      if (done)
+        done(make_error_code(errc::unreachable));
+      return 0;
+    }
+    const auto* prefix = reinterpret_cast<const std::byte*>(&session_);
+    header.insert(header.begin(), prefix, prefix + prefix_bytes);
+    return plane_.endpoint->send(life, std::move(header), std::move(payload), std::move(done),
+                                 deadline);
+  }
+
+  void cancel(transport::request_id request) override { plane_.endpoint->cancel(request); }
+  bool post(std::function<void()> task) override { return plane_.endpoint->post(std::move(task)); }
+
+  void close() override {
+    {
+      const std::lock_guard guard{plane_.mutex};
+      const auto found = plane_.ports.find(session_);
+      if (found == plane_.ports.end() || found->second != this)
+        return;
+      plane_.ports.erase(found);
+    }
+    // A callback that has found this port may still run: callbacks come one after the other.
+    auto passed = std::make_shared<std::promise<void>>();
+    if (plane_.endpoint->post([passed] { passed->set_value(); }))
+      passed->get_future().wait();
+  }
+
+  // Guarded by the plane's mutex.
+  transport::handler* handler_ = nullptr;
+  std::map<life_id, node_id> nodes_;
+  std::map<node_id, life_id> lives_;
+
+private:
+  core& plane_;
+  const session_no session_;
+};
+
+data_plane::port* data_plane::core::find(transport::peer_id from,
+                                         std::span<const std::byte>& header, node_id& node) {
+  if (header.size() < prefix_bytes)
+    return nullptr;
+  const std::lock_guard guard{mutex};
+  const auto found = ports.find(read_number<session_no>(header));
+  if (found == ports.end())
+    return nullptr;
+  const auto peer = found->second->nodes_.find(from);
+  if (peer == found->second->nodes_.end())
+    return nullptr;
+  node = peer->second;
+  header = header.subspan(prefix_bytes);
+  return found->second;
+}
+
+buffer data_plane::core::place(transport::peer_id from, std::span<const std::byte> header,
+                               std::size_t size, const buffer* offered) {
+  node_id node = 0;
+  auto* to = find(from, header, node);
+  return to != nullptr ? to->handler_->place(node, header, size, offered) : buffer{};
+}
+
+void data_plane::core::on_message(transport::peer_id from, std::span<const std::byte> header,
+                                  buffer payload) {
+  node_id node = 0;
+  if (auto* to = find(from, header, node))
+    to->handler_->on_message(node, header, std::move(payload));
+}
+
+void data_plane::core::on_peer_lost(transport::peer_id peer, std::error_code reason) {
+  std::vector<std::pair<transport::handler*, node_id>> told;
+  {
+    const std::lock_guard guard{mutex};
+    reached.erase(peer);
+    for (const auto& [session, to] : ports)
+      if (const auto found = to->nodes_.find(peer); found != to->nodes_.end())
+        told.emplace_back(to->handler_, found->second);
+  }
+  for (const auto& [handler, node] : told)
+    handler->on_peer_lost(node, reason);
+}
+
+void data_plane::core::reach(life_id peer, const transport::address& where) {
+  {
+    const std::lock_guard guard{mutex};
+    if (!reached.insert(peer).second)
+      return;
+  }
+  endpoint->connect(peer, where, [this, peer](std::error_code problem) {
+    if (!problem)
+      return;
+    const std::lock_guard guard{mutex};
+    reached.erase(peer);
+  });
+}
+
+std::unique_ptr<transport::endpoint>
+data_plane::core::make_endpoint(const node_config& node, std::uint16_t port,
+                                std::function<void(const std::string&)> log) {
+  const auto host = node.data_listen.host == "localhost" ? "127.0.0.1" : node.data_listen.host;
+  if (node.data_backend == "tls") {
+    const auto files = credential_files_of(node);
+    transport::tls_options tls;
+    tls.self = life;
+    tls.ca = files->ca;
+    tls.certificate = files->certificate;
+    tls.key = files->key;
+    tls.revoked = files->revoked;
+    tls.listen = runtime::address{host, port}.text();
+    if (!node.advertise.empty()) {
+      const auto given = parse_address(node.advertise);
+      tls.advertise = runtime::address{given ? given->host : node.advertise, port}.text();
+    }
+    tls.streams = node.tls_streams;
+    tls.allow = may_be;
+    tls.log = [log](std::string_view line) { log(std::string{line}); };
+    return transport::make_tls_endpoint(std::move(tls));
+  }
+  transport::ucx_options ucx;
+  ucx.self = life;
+  ucx.transports = node.ucx_tls;
+  std::string problem;
+  ucx.devices = ucx_devices(node, problem);
+  if (!problem.empty())
+    throw std::runtime_error("data_plane.backend: " + problem);
+  ucx.port_range = std::to_string(port) + "-" + std::to_string(port);
+  ucx.checksum = true;
+  return transport::make_ucx_endpoint(std::move(ucx));
+}
+
+data_plane::data_plane(const node_config& node, life_id life,
+                       std::function<void(const std::string&)> log)
+    : core_(std::make_unique<core>()) {
+  core_->life = life;
+  // A free port may be taken by someone else before we listen on it; a fixed one is ours or not.
+  const bool fixed = node.data_listen.port != 0;
+  std::string why = "no free port";
+  for (int attempt = 0; attempt < (fixed ? 1 : 5); ++attempt) {
+    const auto port = fixed ? node.data_listen.port : free_port(node.data_listen.host, node.ports);
+    if (port == 0)
+      break;
+    core_->endpoint = core_->make_endpoint(node, port, log);
+    if (const auto problem = core_->endpoint->listen(*core_)) {
+      why = problem.message();
+      continue;
+    }
+    core_->address = core_->endpoint->local_address();
+    core_->where = runtime::address{node.data_listen.host, port}.text();
+    return;
+  }
+  throw std::runtime_error("node.data_listen = '" + node.data_listen.text()
+                           + "': cannot listen there: " + why + "; choose another address"
+                           + (node.ports.low != 0 ? " or node.ports" : ""));
+}
+
+data_plane::~data_plane() { core_->endpoint->close(); }
+
+life_id data_plane::life() const { return core_->life; }
+const transport::address& data_plane::address() const { return core_->address; }
+const std::string& data_plane::where() const { return core_->where; }
+
+std::unique_ptr<transport::endpoint> data_plane::open_session(session_no session) {
+  return std::make_unique<port>(*core_, session);
+}
+
+transport::address data_plane::peer_address(const session_peer& peer) {
+  transport::address where(sizeof peer.life + peer.address.size());
+  std::memcpy(where.data(), &peer.life, sizeof peer.life);
+  std::memcpy(where.data() + sizeof peer.life, peer.address.data(), peer.address.size());
+  return where;
+}
+
+} // namespace skippipe::runtime::daemon

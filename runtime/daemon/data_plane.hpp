@@ -1,0 +1,50 @@
+// A daemon's one endpoint for tensors, shared by the sessions that run on it one after the other.
+//
+// A peer is known by its `life`: 32 bits of its name's hash, 32 random bits of this start. So a node that
+// comes back is another peer, and whoever shows a certificate can only be the node that it names. Every
+// header begins with the session it belongs to: what an older session sent is refused.
+#pragma once
+
+#include "runtime/config/node_config.hpp"
+#include "runtime/daemon/messages.hpp"
+#include "transport/transport.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace skippipe::runtime::daemon {
+
+using life_id = transport::peer_id;
+
+/// A fresh one for a start of the node `name`.
+life_id make_life(const std::string& name);
+/// Whether the holder of the certificate of `name` may be `life`.
+bool may_be(life_id life, const std::string& name);
+
+class data_plane {
+public:
+  /// Listens as `node` says. Throws std::runtime_error with one line. Lines for the log go to `log`.
+  data_plane(const node_config& node, life_id life, std::function<void(const std::string&)> log);
+  ~data_plane();
+  data_plane(const data_plane&) = delete;
+  data_plane& operator=(const data_plane&) = delete;
+
+  life_id life() const;
+  const transport::address& address() const; ///< For peers.
+  const std::string& where() const;          ///< HOST:PORT, for people.
+
+  /// This session's part, where peers are the session's node numbers. Its addresses come from
+  /// `peer_address`. Close it before this.
+  std::unique_ptr<transport::endpoint> open_session(session_no session);
+
+  /// What a session's `connect` takes.
+  static transport::address peer_address(const session_peer& peer);
+
+private:
+  class port;
+  class core;
+  std::unique_ptr<core> core_;
+};
+
+} // namespace skippipe::runtime::daemon

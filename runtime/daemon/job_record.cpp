@@ -1,0 +1,104 @@
+#include "runtime/daemon/job_record.hpp"
+
+#include "model/file_io.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+namespace skippipe::runtime::daemon {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr std::array<const char*, 5> state_names = {"queued", "running", "done", "stopped",
+                                                    "failed"};
+
+json to_json(const job_record& record) {
+  json files = json::array();
+  for (const auto& file : record.data.files)
+    files.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}});
+  return {{"version", 1},
+          {"id", record.id},
+          {"file", record.file},
+          {"text", record.text},
+          {"overrides", record.overrides},
+          {"run_dir", record.run_dir},
+          {"resume", record.resume},
+          {"last", record.last},
+          {"data", {{"id", record.data.id}, {"files", files}}},
+          {"microbatches", record.microbatches},
+          {"nodes", record.nodes},
+          {"state", to_string(record.state)},
+          {"outcome", record.outcome},
+          {"iteration", record.iteration}};
+}
+
+job_record from_json(const json& x) {
+  job_record record;
+  record.id = x.at("id");
+  record.file = x.at("file");
+  record.text = x.at("text");
+  record.overrides = x.at("overrides").get<std::vector<std::string>>();
+  record.run_dir = x.at("run_dir");
+  record.resume = x.at("resume");
+  record.last = x.at("last");
+  record.data.id = x.at("data").at("id");
+  for (const auto& file : x.at("data").at("files"))
+    record.data.files.push_back({file.at("name"), file.at("size"), file.at("sha256")});
+  record.microbatches = x.at("microbatches");
+  record.nodes = x.at("nodes").get<std::vector<std::string>>();
+  const auto found =
+      std::find(state_names.begin(), state_names.end(), x.at("state").get<std::string>());
+  if (found == state_names.end())
+    throw std::runtime_error("an unknown state");
+  record.state = static_cast<job_state>(found - state_names.begin());
+  record.outcome = x.at("outcome");
+  record.iteration = x.at("iteration");
+  return record;
+}
+
+} // namespace
+
+std::string to_string(job_state state) { return state_names[static_cast<std::size_t>(state)]; }
+
+job_book::job_book(fs::path folder) : folder_(std::move(folder)) {
+  std::error_code problem;
+  fs::create_directories(folder_, problem);
+  if (problem)
+    throw std::runtime_error(folder_.string() + ": cannot be created: " + problem.message()
+                             + "; choose another scheduler.journal");
+}
+
+std::vector<job_record> job_book::load(std::vector<std::string>& problems) const {
+  std::vector<std::pair<fs::file_time_type, job_record>> found;
+  for (const auto& entry : fs::directory_iterator{folder_}) {
+    if (entry.path().extension() != ".json")
+      continue;
+    try {
+      found.emplace_back(entry.last_write_time(),
+                         from_json(json::parse(model::read_text(entry.path()))));
+    } catch (const std::exception& problem) {
+      problems.push_back(entry.path().string() + ": passed over, it is damaged: " + problem.what());
+    }
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<job_record> records;
+  for (auto& [when, record] : found)
+    records.push_back(std::move(record));
+  return records;
+}
+
+void job_book::keep(const job_record& record) const {
+  const auto text = to_json(record).dump(2) + "\n";
+  model::write_whole(folder_ / (record.id + ".json"),
+                     [&](model::output_file& out) { out.write(std::as_bytes(std::span{text})); });
+  model::sync_directory(folder_);
+}
+
+} // namespace skippipe::runtime::daemon

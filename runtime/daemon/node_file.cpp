@@ -1,0 +1,78 @@
+#include "runtime/daemon/node_file.hpp"
+
+#include <toml++/toml.h>
+
+#include <sstream>
+
+namespace skippipe::runtime::daemon {
+
+namespace {
+
+toml::array texts(const std::vector<std::string>& values) {
+  toml::array result;
+  for (const auto& value : values)
+    result.push_back(value);
+  return result;
+}
+
+} // namespace
+
+std::string node_file_text(const node_config& node) {
+  toml::table self{{"name", node.name},
+                   {"cluster", node.cluster},
+                   {"dir", node.state_dir().string()},
+                   {"listen", node.listen.text()},
+                   {"data_listen", node.data_listen.text()},
+                   {"memory_microbatches", node.memory_microbatches},
+                   {"device", node.device},
+                   {"threads", node.threads},
+                   {"location", node.location}};
+  if (!node.advertise.empty())
+    self.insert("advertise", node.advertise);
+  if (node.ports.low != 0)
+    self.insert("ports", std::to_string(node.ports.low) + "-" + std::to_string(node.ports.high));
+  toml::array seeds;
+  for (const auto& seed : node.seeds)
+    seeds.push_back(seed.text());
+  self.insert("seeds", seeds);
+
+  toml::table scheduler{{"enabled", node.runs_scheduler}, {"dedicated", node.dedicated}};
+  if (!node.journal.empty())
+    scheduler.insert("journal", node.journal.string());
+  toml::table security{{"mode", node.tls ? "tls" : "insecure"},
+                       {"trusted_interfaces", texts(node.trusted_interfaces)}};
+  if (node.tls) {
+    security.insert("ca", node.ca.string());
+    security.insert("certificate", node.certificate.string());
+    security.insert("key", node.key.string());
+  }
+  toml::table file{{"node", self},
+                   {"scheduler", scheduler},
+                   {"security", security},
+                   {"data_plane", toml::table{{"backend", node.data_backend},
+                                              {"tls_streams", node.tls_streams},
+                                              {"ucx_tls", node.ucx_tls},
+                                              {"wire_dtype", node.wire_dtype},
+                                              {"sealed", node.sealed}}},
+                   {"failure", toml::table{{"detect_within_s", node.detect_within_s}}},
+                   {"transfer", toml::table{{"max_share", node.transfer_share}}},
+                   {"limits", toml::table{{"max_upload_mbps", node.max_upload_mbps}}},
+                   {"trace", toml::table{{"enabled", node.trace}}},
+                   {"log", toml::table{{"level", node.log_level}}}};
+  const auto& e = node.emulation;
+  if (!e.location.empty() || e.compute_s > 0)
+    file.insert("emulation",
+                toml::table{{"compute_s", e.compute_s},
+                            {"payload_bytes", static_cast<std::int64_t>(e.payload_bytes)},
+                            {"sync_bytes", static_cast<std::int64_t>(e.sync_bytes)},
+                            {"time_scale", e.time_scale}});
+  if (!e.location.empty()) {
+    file["emulation"].as_table()->insert("location", e.location);
+    file["emulation"].as_table()->insert("links", e.links.string());
+  }
+  std::ostringstream out;
+  out << "# Written by `skippipe up`.\n" << file << '\n';
+  return out.str();
+}
+
+} // namespace skippipe::runtime::daemon

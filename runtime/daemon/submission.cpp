@@ -1,0 +1,98 @@
+#include "runtime/daemon/submission.hpp"
+
+#include "model/file_io.hpp"
+#include "runtime/cli.hpp"
+#include "runtime/train/events.hpp"
+#include "runtime/train/job_data.hpp"
+#include "runtime/train/stop_signal.hpp"
+
+#include <iostream>
+
+namespace skippipe::runtime::daemon {
+
+using nlohmann::json;
+
+namespace {
+
+/// Shows events until the job ends, Ctrl-C, or (detach) until it is known by its name.
+class viewer {
+public:
+  viewer(bool json, bool detach) : report_(json), json_(json), detach_(detach) {}
+
+  reporter& report() { return report_; }
+  const std::string& job() const { return job_; }
+
+  void show(const json& event, client& cluster) {
+    const auto what = event.value("event", "");
+    if (what == "submitted") {
+      job_ = event.value("job", "");
+      if (!json_)
+        report_.note("job " + job_ + " submitted to " + cluster.where());
+      if (detach_)
+        cluster.stop_following();
+    }
+    if (what == "failed")
+      failure_ = event.value("reason", "");
+    if (json_)
+      print_json(event);
+    else
+      events::tell(event, report_);
+  }
+
+  /// The exit code once following has ended.
+  int finish(bool ended, const std::string& where) {
+    if (!failure_.empty())
+      throw command_error("job " + job_ + " failed: " + failure_);
+    if (!ended) {
+      report_.end_of_bar();
+      std::cerr << "job " << job_ << " goes on; skippipe attach " << job_ << " --cluster " << where
+                << " follows it again, skippipe stop " << job_ << " ends it\n";
+    }
+    return 0;
+  }
+
+private:
+  reporter report_;
+  bool json_, detach_;
+  std::string job_, failure_;
+};
+
+} // namespace
+
+int submit_job(const cluster_words& where, const submission& what) {
+  stop_signal signals;
+  problem_list problems;
+  const auto job = load_job(what.file, what.overrides, problems);
+  if (!job)
+    throw command_error(problems.text());
+  viewer view{what.json, what.detach};
+  const auto data = ensure_data(*job, view.report());
+  open_data(data, *job);
+
+  client cluster{where};
+  signals.watch([&] { cluster.stop_following(); });
+  submit_request request;
+  request.file = what.file.filename();
+  request.job = model::read_text(what.file);
+  request.overrides = what.overrides;
+  request.last = what.last;
+  // Paths are the scheduler's; on this machine they mean what they mean here.
+  if (!what.run_dir.empty())
+    request.run_dir = std::filesystem::absolute(what.run_dir);
+  if (!what.resume.empty())
+    request.resume = std::filesystem::absolute(what.resume);
+  const bool ended = cluster.submit(std::move(request), data,
+                                    [&](const json& event) { view.show(event, cluster); });
+  return view.finish(ended, cluster.where());
+}
+
+int attach_job(const cluster_words& where, const std::string& job, bool json_wanted) {
+  stop_signal signals;
+  viewer view{json_wanted, false};
+  client cluster{where};
+  signals.watch([&] { cluster.stop_following(); });
+  const bool ended = cluster.follow(job, [&](const json& event) { view.show(event, cluster); });
+  return view.finish(ended, cluster.where());
+}
+
+} // namespace skippipe::runtime::daemon

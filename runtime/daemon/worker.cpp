@@ -1,0 +1,95 @@
+#include "runtime/daemon/worker.hpp"
+
+#include <exception>
+#include <utility>
+
+namespace skippipe::runtime::daemon {
+
+using actors::work_kind;
+
+void worker_state::open(session_open& order) {
+  close();
+  if (!coordinator)
+    return;
+  wanted = order.session;
+  node = order.node;
+  options.desk->submit(work_kind::other, [host = options.host, order = std::move(order),
+                                          from = coordinator, me = local_worker_actor{self},
+                                          state = this]() mutable {
+    const auto number = order.session;
+    std::shared_ptr<worker_session> made;
+    std::string error;
+    try {
+      made = std::make_shared<worker_session>(host, std::move(order), me, from);
+    } catch (const std::exception& problem) {
+      error = problem.what();
+    }
+    // The state lives as long as the actor, which runs this.
+    caf::anon_send(me, errand{[state, number, made = std::move(made), error]() mutable {
+                     state->opened(number, std::move(made), error);
+                   }});
+  });
+}
+
+void worker_state::opened(session_no number, std::shared_ptr<worker_session> made,
+                          const std::string& error) {
+  if (number != wanted || !coordinator) {
+    // Another order came meanwhile.
+    options.desk->submit(work_kind::other, [made = std::move(made)]() mutable { made.reset(); });
+    return;
+  }
+  session = std::move(made);
+  if (!error.empty()) {
+    options.log("cannot take part in a job: " + error);
+    wanted = 0;
+  }
+  self->send(coordinator, session_opened{number, node, error});
+}
+
+void worker_state::deliver(const session_message& message) {
+  if (session && message.session == session->number())
+    session->deliver(message);
+}
+
+void worker_state::close() {
+  wanted = 0;
+  if (auto old = std::exchange(session, nullptr))
+    options.desk->submit(work_kind::other, [old = std::move(old), to = coordinator, node = node,
+                                            me = worker_actor{self}]() mutable {
+      const auto number = old->number();
+      old.reset();
+      if (to)
+        caf::send_as(me, to, session_closed{number, node});
+    });
+}
+
+local_worker_actor::behavior_type worker(local_worker_actor::stateful_pointer<worker_state> self,
+                                         worker_options options) {
+  auto& state = self->state;
+  state.self = self;
+  state.options = std::move(options);
+  return {
+      [self](session_open& order) { self->state.open(order); },
+      [self](const session_message& message) { self->state.deliver(message); },
+      [self](const session_peer_gone& gone) {
+        auto& session = self->state.session;
+        if (session && session->number() == gone.session)
+          session->peer_gone(gone.node);
+      },
+      [self](const session_close& order) {
+        if (order.session == self->state.wanted)
+          self->state.close();
+      },
+      [self](const dismissal& order) {
+        self->state.close();
+        self->state.options.on_dismissed(order.reason);
+      },
+      [self](const new_coordinator& fresh) {
+        self->state.close();
+        self->state.coordinator = fresh.handle;
+      },
+      [self](const errand& task) { task.run(); },
+  };
+}
+
+} // namespace skippipe::runtime::daemon

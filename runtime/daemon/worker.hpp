@@ -1,0 +1,50 @@
+// The actor of a daemon that takes part in jobs.
+#pragma once
+
+#include "runtime/daemon/worker_session.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace skippipe::runtime::daemon {
+
+/// Local to the process: the scheduler that orders come from, from now on. Null: it is gone, and with it
+/// the running session.
+struct new_coordinator {
+  coordinator_actor handle;
+};
+
+/// A worker, with what else its daemon tells it.
+using local_worker_actor =
+    worker_actor::extend<caf::reacts_to<new_coordinator>, caf::reacts_to<errand>>;
+
+struct worker_options {
+  worker_host host;
+  std::shared_ptr<actors::executor> desk;      ///< Opens and closes sessions: both block.
+  std::function<void(const std::string&)> log; ///< One line; any thread.
+  std::function<void(const std::string& reason)> on_dismissed;
+};
+
+struct worker_state {
+  static inline constexpr const char* name = "worker";
+
+  void open(session_open& order);
+  void opened(session_no session, std::shared_ptr<worker_session> made, const std::string& error);
+  void deliver(const session_message& message);
+  void close();
+
+  local_worker_actor::pointer self = nullptr;
+  worker_options options;
+  coordinator_actor coordinator;
+  session_no wanted = 0; ///< Opening or open.
+  node_id node = 0;      ///< Our number in it.
+  std::shared_ptr<worker_session> session;
+};
+
+local_worker_actor::behavior_type worker(local_worker_actor::stateful_pointer<worker_state> self,
+                                         worker_options options);
+
+} // namespace skippipe::runtime::daemon
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::runtime::daemon::new_coordinator)

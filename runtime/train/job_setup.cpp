@@ -1,0 +1,112 @@
+#include "runtime/train/job_setup.hpp"
+
+#include "actors/trace/plan_record.hpp"
+#include "model/generate.hpp"
+#include "runtime/cli.hpp"
+#include "runtime/train/evaluation_paths.hpp"
+#include "scheduler/simulator.hpp"
+
+#include <set>
+#include <stdexcept>
+
+namespace skippipe::runtime {
+
+using namespace skippipe::actors;
+
+scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job) {
+  scheduler::planner_options options;
+  options.kind = job.pipeline.strategy;
+  options.seed = job.seed;
+  options.time_limit_s = 1;
+  auto result = scheduler::make_plan(problem, options);
+  if (auto* why = std::get_if<scheduler::infeasible>(&result))
+    throw command_error("no feasible plan: " + why->reason + "; nearest: " + why->nearest,
+                        exit_infeasible);
+  auto plan = std::get<scheduler::plan>(std::move(result));
+  plan.version = 1;
+  return plan;
+}
+
+void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,
+                 const scheduler::plan& plan) {
+  const auto planned = trace::times_of(plan, scheduler::simulate(problem, plan.paths, plan.order));
+  if (const auto problem_code = trace::write_plan_record(run_dir, plan, planned))
+    throw std::runtime_error(run_dir.string()
+                             + ": the plan cannot be written: " + problem_code.message());
+}
+
+sample_source make_samples(std::shared_ptr<const model::dataset> data, const job_config& job) {
+  sample_source samples;
+  samples.training = [data, seed = job.seed, total = job.microbatches(),
+                      rows = job.pipeline.microbatch_size](iteration_no t, microbatch_id id) {
+    return data->sample(seed, t, id, total, rows);
+  };
+  samples.validation = [data, total = job.eval_batches, rows = job.pipeline.microbatch_size](
+                           microbatch_id batch) { return data->validation(batch, total, rows); };
+  return samples;
+}
+
+torch_shard_options shard_options_of(const job_config& job, stage_id stage,
+                                     const sample_source& samples) {
+  torch_shard_options options;
+  options.shard.model = job.model;
+  options.shard.range =
+      model::partition(job.model.layers, job.pipeline.stages, job.pipeline.layers_per_stage)
+          .at(stage);
+  options.shard.optimizer = job.optimizer;
+  options.shard.accumulate =
+      job.pipeline.deterministic ? model::accumulation::fixed_point : model::accumulation::native;
+  options.shard.device = job.device;
+  options.shard.seed = job.seed;
+  options.microbatch_size = job.pipeline.microbatch_size;
+  options.samples = samples;
+  return options;
+}
+
+job_options make_job_options(const job_config& job, const scheduler::instance& problem,
+                             scheduler::plan plan, checkpointing& checkpoints, iteration_no last) {
+  job_options options;
+  options.plan = std::move(plan);
+  for (const auto& node : problem.nodes)
+    options.memory.push_back(node.memory);
+  options.committed = checkpoints.committed();
+  options.checkpoint = checkpoints.source().string();
+  options.last = last;
+  options.clip = job.optimizer.clip;
+  options.eval_every = job.eval_every;
+  options.eval_at_start = checkpoints.committed() == 0;
+  const auto& arrangement = options.plan.arrangement;
+  options.eval = {evaluation_paths(arrangement, job.eval_batches, 0, "full")};
+  const auto others = static_cast<std::uint32_t>(arrangement.size() - 1);
+  for (auto count : std::set<std::uint32_t>{1, (others + 1) / 2})
+    if (count > 0 && count <= others)
+      options.final_eval.push_back(evaluation_paths(arrangement, job.eval_batches, count,
+                                                    std::to_string(count) + " of "
+                                                        + std::to_string(arrangement.size())
+                                                        + " stages left out"));
+  options.checkpoint_every = job.checkpoint_every;
+  options.publish_checkpoint = [&checkpoints](iteration_no t) { checkpoints.publish(t); };
+  options.journal = [&checkpoints](const commit& entry) { checkpoints.journal(entry); };
+  return options;
+}
+
+std::string sample_text(const job_config& job, const model::dataset& data,
+                        const std::filesystem::path& checkpoint) {
+  std::vector<model::shard> shards;
+  for (const auto& range :
+       model::partition(job.model.layers, job.pipeline.stages, job.pipeline.layers_per_stage)) {
+    model::shard_options shard;
+    shard.model = job.model;
+    shard.range = range;
+    shards.emplace_back(shard);
+    checkpointing::restore_from(checkpoint, shards.back());
+  }
+  const auto tokens = data.load_tokenizer();
+  model::generation_options generation;
+  generation.tokens = job.sample_tokens;
+  generation.seed = job.seed;
+  return tokens->decode(
+      model::generate(shards, tokens->encode(sample_prompt), tokens->end_of_text(), generation));
+}
+
+} // namespace skippipe::runtime

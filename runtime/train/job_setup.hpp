@@ -1,0 +1,43 @@
+// What a job's configuration means to the actors; the same embedded and on a cluster.
+#pragma once
+
+#include "actors/job_scheduler.hpp"
+#include "actors/torch_shard.hpp"
+#include "model/dataset.hpp"
+#include "runtime/config/job_config.hpp"
+#include "runtime/train/checkpointing.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace skippipe::runtime {
+
+/// Throws command_error where there is no feasible plan.
+scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job);
+
+/// Writes the plan with its planned times into the run folder, for traces.
+void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,
+                 const scheduler::plan& plan);
+
+actors::sample_source make_samples(std::shared_ptr<const model::dataset> data,
+                                   const job_config& job);
+
+/// The shard of `stage`, without where its snapshots go and what it restores.
+actors::torch_shard_options shard_options_of(const job_config& job, stage_id stage,
+                                             const actors::sample_source& samples);
+
+/// Everything but the observer. `checkpoints` must outlive the job.
+actors::job_options make_job_options(const job_config& job, const scheduler::instance& problem,
+                                     scheduler::plan plan, checkpointing& checkpoints,
+                                     iteration_no last);
+
+inline constexpr const char* sample_prompt = "The function ";
+
+/// What the model of `checkpoint` writes after the prompt.
+std::string sample_text(const job_config& job, const model::dataset& data,
+                        const std::filesystem::path& checkpoint);
+
+} // namespace skippipe::runtime

@@ -1,0 +1,144 @@
+"""A cluster of real daemon processes for tests: `with Cluster(program, folder, words) as c: c.train(...)`."""
+import json
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import threading
+import time
+
+
+def wait_until(what, condition, seconds=60):
+    """Polls an outside state that cannot be waited for otherwise."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.02)
+    raise AssertionError("not in %d s: %s" % (seconds, what))
+
+
+def tensors(checkpoint):
+    """Name -> bytes, of all safetensors files: the parameters and the optimizer's state."""
+    result = {}
+    for file in sorted(pathlib.Path(checkpoint).glob("*.safetensors")):
+        data = file.read_bytes()
+        (size,) = struct.unpack("<Q", data[:8])
+        for name, info in json.loads(data[8:8 + size]).items():
+            if name != "__metadata__":
+                begin, end = info["data_offsets"]
+                result[name] = data[8 + size + begin:8 + size + end]
+    assert result, "no tensors in %s" % checkpoint
+    return result
+
+
+def prepare_data(program, source, out):
+    subprocess.run([program, "data", "prepare", "--input", str(source / "README.md"),
+                    str(source / "ARCHITECTURE.md"), str(source / "LICENSE"), "--tokenizer", "byte",
+                    "--out", str(out)], check=True, capture_output=True)
+
+
+class Job:
+    """train --cluster or attach, its events as they come."""
+
+    def __init__(self, words, folder):
+        self.process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
+        self.events = []
+        self.changed = threading.Condition()
+        self.errors = []
+        self.readers = [threading.Thread(target=self._read), threading.Thread(target=self._read_errors)]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self.changed:
+                self.events.append(json.loads(line))
+                self.changed.notify_all()
+
+    def _read_errors(self):
+        self.errors.extend(self.process.stderr)
+
+    def of(self, kind):
+        with self.changed:
+            return [e for e in self.events if e["event"] == kind]
+
+    def wait_for(self, condition, seconds=120):
+        """The first event for which `condition` holds."""
+        end = time.monotonic() + seconds
+        seen = 0
+        with self.changed:
+            while True:
+                for event in self.events[seen:]:
+                    if condition(event):
+                        return event
+                seen = len(self.events)
+                if not self.changed.wait(max(0, end - time.monotonic())):
+                    raise AssertionError("not in time; last events %s, errors %s"
+                                         % (self.events[-3:], "".join(self.errors)[-2000:]))
+
+    def wait_iteration(self, number, seconds=120):
+        return self.wait_for(lambda e: e["event"] == "iteration" and e["iteration"] >= number, seconds)
+
+    def finish(self, seconds=240):
+        """The last event; the process must have ended well."""
+        status = self.process.wait(seconds)
+        for reader in self.readers:
+            reader.join()
+        assert status == 0, "status %d: %s" % (status, "".join(self.errors)[-3000:])
+        return self.events[-1]
+
+
+class Cluster:
+    def __init__(self, program, folder, file, words=()):
+        self.program, self.folder = program, pathlib.Path(folder)
+        self.environment = dict(os.environ, XDG_STATE_HOME=str(self.folder / "state"))
+        os.environ["XDG_STATE_HOME"] = str(self.folder / "state")
+        command = [program, "up", str(file), "--json"]
+        for word in words:
+            command += ["--set", word]
+        self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, env=self.environment)
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError("no cluster: " + self.process.stderr.read())
+        self.ready = json.loads(line)
+        self.control = self.ready["control"]
+        self.pids = {node["name"]: node["pid"] for node in self.ready["nodes"]}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.rest = self.process.communicate(timeout=90)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        if problem[0] is not None:
+            for log in sorted(self.folder.rglob("*.log")):
+                print("==", log.name)
+                print(log.read_text()[-2000:])
+
+    def run(self, *words):
+        done = subprocess.run([self.program, *words, "--cluster", self.control, "--json"], cwd=self.folder,
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def train(self, job, *words):
+        return Job([self.program, "train", str(job), "--cluster", self.control, "--json", *words], self.folder)
+
+    def attach(self, job):
+        return Job([self.program, "attach", job, "--cluster", self.control, "--json"], self.folder)
+
+    def nodes(self):
+        return {node["name"]: node for node in self.run("nodes")["nodes"]}
+
+    def kill(self, name, number=signal.SIGKILL):
+        os.kill(self.pids[name], number)
