@@ -31,6 +31,7 @@ struct update_done {
   iteration_no iteration = 0;
   std::uint64_t hash = 0;
   std::function<void()> snapshot_job; ///< Empty: no snapshot was asked for.
+  bool only_snapshot = false;         ///< There was no update.
   std::string error;
 };
 
@@ -57,6 +58,11 @@ struct reduce_begin {
 };
 /// Stage to reducer: forget everything before this attempt.
 struct reduce_reset {
+  iteration_no iteration = 0;
+  attempt_no attempt = 0;
+};
+/// The executor to the stage: nothing of older attempts is left in the shard.
+struct shard_reset {
   iteration_no iteration = 0;
   attempt_no attempt = 0;
 };
@@ -109,6 +115,12 @@ using stage_actor = caf::typed_actor<
     caf::reacts_to<update_done>,
     // Forgets the running iteration and runs it again.
     caf::reacts_to<replay>,
+    // The shard is ready for the new attempt.
+    caf::reacts_to<shard_reset>,
+    // Writes the stage as of its last commit.
+    caf::reacts_to<snapshot_now>,
+    // Ends, after all that came before.
+    caf::reacts_to<caf::close_atom>,
     // The stage's gradient is summed.
     caf::reacts_to<reduce_done>,
     // Snapshot for status and tracing; never waits for compute.
@@ -123,7 +135,9 @@ using origin_actor = caf::typed_actor<
     // A microbatch's loss is known.
     caf::reacts_to<loss_known>,
     // Runs an evaluation over these paths.
-    caf::reacts_to<evaluate>>;
+    caf::reacts_to<evaluate>,
+    // Ends, after all that came before.
+    caf::reacts_to<caf::close_atom>>;
 
 /// Sums a stage's gradient over its replicas.
 using reducer_actor = caf::typed_actor<
@@ -138,7 +152,9 @@ using reducer_actor = caf::typed_actor<
     // All norms are known.
     caf::reacts_to<reduce_done>,
     // The iteration is replayed.
-    caf::reacts_to<reduce_reset>>;
+    caf::reacts_to<reduce_reset>,
+    // Ends, after all that came before.
+    caf::reacts_to<caf::close_atom>>;
 
 /// Supervises a node's actors and speaks with the scheduler.
 using node_actor = caf::typed_actor<
@@ -150,6 +166,22 @@ using node_actor = caf::typed_actor<
     caf::reacts_to<failed>,
     // As the stage's; an empty status before one is assigned.
     caf::replies_to<status_atom>::with<stage_status>>;
+
+/// To the scheduler: this node is dead or cut off.
+struct member_lost {
+  node_id node = 0;
+  std::string reason;
+};
+/// To the scheduler: this node leaves after the next commit; nothing is lost.
+struct member_leaves {
+  node_id node = 0;
+};
+/// From the background: what replaces the plan, or why nothing does.
+struct plan_adjusted;
+/// From the clock: has an unreachable peer been reported lost meanwhile?
+struct patience_over {
+  unreachable report;
+};
 
 /// Progress of a job as its scheduler sees it.
 struct scheduler_status {
@@ -169,6 +201,14 @@ using scheduler_actor = caf::typed_actor<
     caf::reacts_to<caf::put_atom, iteration_no, std::string>,
     // The checkpoint of this iteration is complete, or why not.
     caf::reacts_to<caf::publish_atom, iteration_no, std::string>,
+    // A node is gone: the iteration is replayed on the others (R5).
+    caf::reacts_to<member_lost>,
+    // A node wants to go.
+    caf::reacts_to<member_leaves>,
+    // The plan without the nodes that are gone.
+    caf::reacts_to<std::shared_ptr<plan_adjusted>>,
+    // Time to act on an unreachable peer.
+    caf::reacts_to<patience_over>,
     // Finish the running iteration, checkpoint, end.
     caf::reacts_to<caf::close_atom>,
     // How far it is.
@@ -185,6 +225,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::loss_known)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::reduce_begin)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::reduce_reset)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::reduce_step_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::shard_reset)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::reduce_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<skippipe::actors::shard_built>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::stage_status)
@@ -195,3 +236,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::commit)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::replay)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::evaluate)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::failed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::snapshot_now)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::member_lost)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::member_leaves)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::patience_over)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<skippipe::actors::plan_adjusted>)

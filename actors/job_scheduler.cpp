@@ -1,13 +1,10 @@
 #include "actors/job_scheduler.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <exception>
 #include <utility>
 
 namespace skippipe::actors {
-
-using trace::event_kind;
 
 node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory) {
   node_plan result;
@@ -38,27 +35,6 @@ node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory)
   return result;
 }
 
-namespace {
-
-/// Stages left out and stages visited behind the frontier, over all paths.
-void count_changes(const scheduler::plan& plan, iteration_report& report) {
-  for (const auto& path : plan.paths) {
-    const auto skipped = static_cast<std::uint32_t>(plan.arrangement.size() - 1 - path.hops.size());
-    std::uint32_t swaps = 0;
-    stage_id frontier = 0;
-    for (const auto& hop : path.hops) {
-      swaps += hop.stage < frontier ? 1 : 0;
-      frontier = std::max(frontier, hop.stage);
-    }
-    report.skipped_stages += skipped;
-    report.swaps += swaps;
-    report.skipped_microbatches += skipped > 0 ? 1 : 0;
-    report.swapped_microbatches += swaps > 0 ? 1 : 0;
-  }
-}
-
-} // namespace
-
 void job_scheduler_state::broadcast(const wire_message& message) {
   for (const auto& [node, info] : members_)
     env->net->send(node, message);
@@ -85,6 +61,7 @@ void job_scheduler_state::accept(inbound& message) {
                         report.node;
                         this->on(report);
                       }) {
+          // Nobody speaks for another, and the lost no more.
           if (report.node == message.from && members_.contains(report.node))
             on(report);
         }
@@ -100,8 +77,12 @@ void job_scheduler_state::on(const ready& report) {
     return; // A duplicate or of an older commit.
   info.is_ready = true;
   info.hash = report.hash;
-  for (const auto& [node, other] : members_)
-    if (!other.is_ready)
+  try_ready();
+}
+
+void job_scheduler_state::try_ready() {
+  for (const auto& [node, info] : members_)
+    if (!info.is_ready)
       return;
   all_ready();
 }
@@ -119,22 +100,32 @@ void job_scheduler_state::all_ready() {
     phase_ = phase::running;
     started_ns_ = env->time->now_ns();
   }
-  if (allowed_ > committed_)
-    return; // The commit let them run on.
+  if (allowed_ > committed_ || replanning_ || phase_ == phase::evaluating
+      || phase_ >= phase::ending)
+    return; // The commit let them run on; or the plan that they wait for does.
   if (committed_ >= options.last)
     stopping_ = true;
   const bool at_start = committed_ == options.committed && options.eval_at_start;
+  with_eval_ = with_final_ = false;
   if ((at_start || evaluation_due(committed_)) && evaluated_at_ != committed_) {
     evaluated_at_ = committed_;
-    evaluations_.assign(options.eval.rbegin(), options.eval.rend());
+    with_eval_ = true;
   }
   if (stopping_ && !std::exchange(final_evaluated_, true))
-    evaluations_.insert(evaluations_.begin(), options.final_eval.rbegin(),
-                        options.final_eval.rend());
+    with_final_ = true;
+  list_evaluations();
   start_evaluation();
 }
 
 // -- evaluation ----------------------------------------------------------------
+
+void job_scheduler_state::list_evaluations() {
+  evaluations_.clear();
+  if (with_final_)
+    evaluations_.assign(options.final_eval.rbegin(), options.final_eval.rend());
+  if (with_eval_)
+    evaluations_.insert(evaluations_.end(), options.eval.rbegin(), options.eval.rend());
+}
 
 bool job_scheduler_state::last(iteration_no iteration) const {
   return stopping_ || iteration >= options.last;
@@ -164,7 +155,7 @@ void job_scheduler_state::start_evaluation() {
 }
 
 void job_scheduler_state::on(const evaluated& report) {
-  if (phase_ != phase::evaluating || report.number != evaluation_number_
+  if (phase_ != phase::evaluating || replanning_ || report.number != evaluation_number_
       || evaluation_origins_.erase(report.node) == 0)
     return;
   for (std::size_t i = 0; i < report.ids.size(); ++i) {
@@ -181,6 +172,9 @@ void job_scheduler_state::on(const evaluated& report) {
 }
 
 void job_scheduler_state::go_on() {
+  with_eval_ = with_final_ = false;
+  if (replanning_)
+    return;
   if (stopping_) {
     phase_ = phase::ending;
     return end_if_quiet();
@@ -191,161 +185,14 @@ void job_scheduler_state::go_on() {
   broadcast(proceed{options.term, allowed_, options.plan.version});
 }
 
-// -- the commit ------------------------------------------------------------------
-
-void job_scheduler_state::on(const losses& report) {
-  if (report.iteration != committed_ + 1 || report.attempt != attempt_)
-    return;
-  losses_.insert_or_assign(report.node, report);
-  try_commit();
-}
-
-void job_scheduler_state::on(const reduced& report) {
-  if (report.iteration != committed_ + 1 || report.attempt != attempt_)
-    return;
-  reduced_.insert_or_assign(report.node, report);
-  try_commit();
-}
-
-void job_scheduler_state::try_commit() {
-  if (committing_ || reduced_.size() < members_.size())
-    return;
-  std::set<node_id> origins;
-  for (const auto& path : options.plan.paths)
-    origins.insert(path.origin);
-  if (losses_.size() < origins.size())
-    return;
-
-  ledger book{options.plan};
-  std::map<stage_id, node_id> speaker; // The lowest node speaks for its stage.
-  for (const auto& [node, report] : reduced_) {
-    book.add(report);
-    speaker.try_emplace(report.stage, node);
-  }
-  if (auto problem = book.imbalance(); !problem.empty())
-    return fail("iteration " + std::to_string(committed_ + 1) + " does not balance: " + problem);
-
-  double total = 0;
-  stage_norms_.clear();
-  for (const auto& [stage, node] : speaker) {
-    double& sum = stage_norms_[stage];
-    for (double squared : reduced_[node].squared_norms)
-      sum += squared;
-    total += sum;
-  }
-  grad_norm_ = std::sqrt(total);
-  pending_ = {};
-  pending_.term = options.term;
-  pending_.iteration = committed_ + 1;
-  pending_.attempt = attempt_;
-  pending_.plan = options.plan.version;
-  if (auto stage = guard_.suspect(stage_norms_)) {
-    if (attempt_ == 0) {
-      ++attempt_;
-      reduced_.clear();
-      losses_.clear();
-      return broadcast(replay{options.term, committed_ + 1, attempt_});
-    }
-    pending_.skip = true;
-    if (++bad_in_a_row_ == 3) {
-      // Ends with a checkpoint of the last commit that changed the weights.
-      failure_ = "stage " + std::to_string(*stage)
-                 + " had an impossible gradient norm three iterations in a row";
-      stopping_ = true;
-    }
-  } else {
-    bad_in_a_row_ = 0;
-    guard_.remember(stage_norms_);
-  }
-  pending_.clip_factor =
-      options.clip > 0 && grad_norm_ > options.clip ? options.clip / grad_norm_ : 1.0;
-  committing_ = true;
-  if (!options.journal)
-    return send_commit();
-  env->background->submit(work_kind::other, [write = options.journal, entry = pending_,
-                                             target = scheduler_actor{self}] {
-    std::string problem;
-    try {
-      write(entry);
-    } catch (const std::exception& e) {
-      problem = e.what();
-    }
-    caf::anon_send(target, caf::put_atom::value, entry.iteration, std::move(problem));
-  });
-}
-
-void job_scheduler_state::journaled(iteration_no iteration, const std::string& problem) {
-  if (!committing_ || iteration != pending_.iteration || phase_ == phase::ended)
-    return;
-  if (!problem.empty())
-    return fail(problem);
-  send_commit();
-}
-
-bool job_scheduler_state::checkpoint_due(iteration_no iteration) const {
-  if (!options.publish_checkpoint)
-    return false;
-  if (last(iteration))
-    return options.checkpoint_at_end;
-  return options.checkpoint_every != 0 && iteration % options.checkpoint_every == 0
-         && checkpoint_running_ == 0; // One at a time; a late one skips a turn.
-}
-
-void job_scheduler_state::send_commit() {
-  committing_ = false;
-  const auto iteration = pending_.iteration;
-  const bool snapshot = checkpoint_due(iteration) && checkpoint_running_ == 0;
-  const bool pause = last(iteration) || evaluation_due(iteration);
-  pending_.limit = allowed_ = pause ? iteration : iteration + 1;
-  if (snapshot) {
-    checkpoint_running_ = iteration;
-    checkpoint_problem_.clear();
-  }
-  std::set<stage_id> writers;
-  env->record({.iteration = iteration, .attempt = attempt_, .kind = event_kind::commit_sent});
-  for (auto& [node, info] : members_) {
-    info.is_ready = false;
-    auto order = pending_;
-    // One replica per stage writes: the lowest node.
-    order.snapshot = snapshot && writers.insert(info.stage).second;
-    env->net->send(node, order);
-  }
-  if (snapshot)
-    checkpoint_missing_ = writers;
-  committed_ = iteration;
-  attempt_ = 0;
-  report_iteration();
-  reduced_.clear();
-  losses_.clear();
-}
-
-void job_scheduler_state::report_iteration() {
-  iteration_report report;
-  report.iteration = committed_;
-  for (const auto& [node, entry] : losses_)
-    for (std::size_t i = 0; i < entry.ids.size(); ++i) {
-      report.loss += entry.loss_sums[i];
-      report.tokens += entry.tokens[i];
-    }
-  if (report.tokens > 0)
-    report.loss /= static_cast<double>(report.tokens);
-  const auto now = env->time->now_ns();
-  report.iteration_s = 1e-9 * static_cast<double>(now - std::exchange(started_ns_, now));
-  report.grad_norm = grad_norm_;
-  report.clip_factor = pending_.clip_factor;
-  report.plan = options.plan.version;
-  report.microbatches = static_cast<std::uint32_t>(options.plan.paths.size());
-  count_changes(options.plan, report);
-  report.skipped = pending_.skip;
-  if (options.observer.on_iteration)
-    options.observer.on_iteration(report);
-}
-
 // -- checkpoints and the end -------------------------------------------------------
 
 void job_scheduler_state::on(const snapshot_done& report) {
-  if (report.iteration != checkpoint_running_ || checkpoint_missing_.erase(report.stage) == 0)
+  const auto writer = checkpoint_missing_.find(report.stage);
+  if (report.iteration != checkpoint_running_ || writer == checkpoint_missing_.end()
+      || writer->second != report.node)
     return;
+  checkpoint_missing_.erase(writer);
   if (!report.error.empty())
     checkpoint_problem_ = report.error;
   if (!checkpoint_missing_.empty())
@@ -365,10 +212,22 @@ void job_scheduler_state::on(const snapshot_done& report) {
   });
 }
 
+void job_scheduler_state::begin_checkpoint(iteration_no iteration) {
+  checkpoint_running_ = checkpointed_ = iteration;
+  checkpoint_problem_.clear();
+  checkpoint_missing_.clear();
+  for (const auto& [node, info] : members_)
+    if (!leaving_.contains(node))
+      checkpoint_missing_.try_emplace(info.stage, node);
+  for (const auto& [node, info] : members_)
+    checkpoint_missing_.try_emplace(info.stage, node);
+}
+
 void job_scheduler_state::published(iteration_no iteration, const std::string& problem) {
   if (iteration != checkpoint_running_)
     return;
   checkpoint_running_ = 0;
+  checkpoint_missing_.clear();
   if (options.observer.on_checkpoint)
     options.observer.on_checkpoint(iteration, problem);
   end_if_quiet();
@@ -377,6 +236,14 @@ void job_scheduler_state::published(iteration_no iteration, const std::string& p
 void job_scheduler_state::end_if_quiet() {
   if (phase_ != phase::ending || checkpoint_running_ != 0)
     return;
+  // The last one may have waited for the one before, or have died with its writer.
+  if (options.publish_checkpoint && options.checkpoint_at_end && checkpointed_ != committed_
+      && committed_ != options.committed) {
+    begin_checkpoint(committed_);
+    for (const auto& [stage, node] : checkpoint_missing_)
+      env->net->send(node, snapshot_now{options.term, committed_});
+    return;
+  }
   phase_ = phase::ended;
   broadcast(stop{options.term});
   if (!failure_.empty()) {
@@ -423,6 +290,10 @@ job_scheduler(scheduler_actor::stateful_pointer<job_scheduler_state> self,
       [self](caf::publish_atom, iteration_no iteration, const std::string& problem) {
         self->state.published(iteration, problem);
       },
+      [self](const member_lost& gone) { self->state.lose(gone.node, gone.reason); },
+      [self](const member_leaves& wish) { self->state.release(wish.node); },
+      [self](std::shared_ptr<plan_adjusted>& made) { self->state.adjusted(*made); },
+      [self](const patience_over& over) { self->state.check_unreachable(over.report); },
       [self](caf::close_atom) { self->state.close(); },
       [self](status_atom) { return self->state.status(); },
   };

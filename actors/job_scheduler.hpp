@@ -45,11 +45,22 @@ struct evaluation_plan {
   std::vector<scheduler::path> paths; ///< Ids are batch numbers.
 };
 
+/// A plan for the nodes that are left, and the evaluations that go with it.
+struct adjusted_plan {
+  scheduler::plan plan; ///< Node ids as before; the orders of those that are gone are empty.
+  std::vector<evaluation_plan> eval, final_eval;
+};
+
 /// Calls from the scheduler actor's handlers; they must not block.
 struct job_observer {
   std::function<void(const iteration_report&)> on_iteration;
   std::function<void(const evaluation_report&)> on_evaluation;
   std::function<void(iteration_no, const std::string& problem)> on_checkpoint; ///< Empty: written.
+  std::function<void(node_id, const std::string& reason)> on_member_lost;
+  std::function<void(node_id)> on_member_left;         ///< Drained.
+  std::function<void(const scheduler::plan&)> on_plan; ///< A new one takes effect.
+  /// A stage has no node left; the job has ended here and can start again from a checkpoint.
+  std::function<void(stage_id, const std::string& reason)> on_stage_lost;
   std::function<void(iteration_no)> on_done;
   std::function<void(const std::string&)> on_failed;
 };
@@ -72,7 +83,20 @@ struct job_options {
   std::function<void(iteration_no)> publish_checkpoint;
   /// Runs on `background`: journals the commit durably (fsync); throws on failure. Empty: none.
   std::function<void(const commit&)> journal;
+  /// Runs on `background`: replaces the running plan when nodes are gone (all that ever went); throws
+  /// std::runtime_error where there is no plan. Empty: the loss of a node ends the job.
+  std::function<adjusted_plan(const scheduler::plan& running, const std::set<node_id>& gone)>
+      adjust;
+  /// After a failed transfer: so long the loss of one of its ends may take to be noticed.
+  std::int64_t patience_ns = 6'000'000'000;
   job_observer observer;
+};
+
+/// See interfaces.hpp.
+struct plan_adjusted {
+  std::set<node_id> gone; ///< What it was made for.
+  adjusted_plan result;
+  std::string error;
 };
 
 /// Slices a plan: what one node needs to know.
@@ -85,6 +109,10 @@ struct job_scheduler_state {
   void accept(inbound& message);
   void journaled(iteration_no iteration, const std::string& problem);
   void published(iteration_no iteration, const std::string& problem);
+  void lose(node_id node, const std::string& reason);
+  void release(node_id node);
+  void adjusted(plan_adjusted& made);
+  void check_unreachable(const unreachable& report);
   void close();
   scheduler_status status() const;
 
@@ -106,13 +134,21 @@ private:
   void on(const evaluated& report);
   void on(const snapshot_done& report);
   void on(const failed& report);
+  void on(const unreachable& report);
+  void try_ready();
   void try_commit();
   void send_commit();
-  void report_iteration();
+  void report_iteration(plan_version ran_by);
   void all_ready();
   void start_evaluation();
   void go_on();
   void end_if_quiet();
+  void begin_checkpoint(iteration_no iteration);
+  void list_evaluations();
+  void run_again();
+  void replan();
+  void dismiss_leaving();
+  bool concerns_us(const unreachable& report) const;
   void fail(const std::string& reason);
   void broadcast(const wire_message& message);
   bool checkpoint_due(iteration_no iteration) const;
@@ -135,19 +171,28 @@ private:
   double grad_norm_ = 0;
   std::int64_t started_ns_ = 0;
 
+  // Nodes that go.
+  std::set<node_id> gone_, leaving_;
+  bool replanning_ = false;
+  unsigned cut_replays_ = 0; ///< Of the running iteration, for unreachable peers.
+  std::map<node_id, unsigned> complaints_;
+
   norm_guard guard_;
   std::map<stage_id, double> stage_norms_;
   unsigned bad_in_a_row_ = 0;
+  bool suspected_ = false; ///< The running iteration has been replayed for its norms.
 
   std::uint64_t evaluation_number_ = 0;
-  std::vector<evaluation_plan> evaluations_; ///< Still to run, last first.
-  std::set<node_id> evaluation_origins_;     ///< Not answered yet.
+  std::vector<evaluation_plan> evaluations_;    ///< Still to run, last first.
+  bool with_eval_ = false, with_final_ = false; ///< What they were made of.
+  std::set<node_id> evaluation_origins_;        ///< Not answered yet.
   evaluation_report evaluation_;
   iteration_no evaluated_at_ = 0; ///< No evaluation of this commit again.
   bool final_evaluated_ = false;
 
   iteration_no checkpoint_running_ = 0; ///< 0: none.
-  std::set<stage_id> checkpoint_missing_;
+  iteration_no checkpointed_ = 0;       ///< The last one begun, and not lost with its writer.
+  std::map<stage_id, node_id> checkpoint_missing_; ///< Who still writes.
   std::string checkpoint_problem_;
 };
 

@@ -23,8 +23,9 @@ void node_state::accept(inbound& message) {
     return;
   }
   if (auto* order = std::get_if<stop>(&message.message)) {
+    // In line with what came before: a commit is still applied.
     if (current(order->term))
-      stop_children();
+      retire_children();
     return;
   }
   if (!stage_handle) {
@@ -50,6 +51,9 @@ void node_state::accept(inbound& message) {
   } else if (auto* again = std::get_if<replay>(&message.message)) {
     if (current(again->term))
       self->send(stage_handle, *again);
+  } else if (auto* write = std::get_if<snapshot_now>(&message.message)) {
+    if (current(write->term))
+      self->send(stage_handle, *write);
   } else if (auto* check = std::get_if<evaluate>(&message.message)) {
     if (current(check->term) && origin_handle)
       self->send(origin_handle, std::move(*check));
@@ -109,6 +113,19 @@ void node_state::report(const failed& problem) {
 void node_state::child_down(const caf::down_msg& down) {
   if (down.reason && down.reason != caf::exit_reason::user_shutdown)
     report({options.env->node, "an actor of this node ended: " + caf::to_string(down.reason)});
+}
+
+void node_state::retire_children() {
+  options.router->set_replica({}, {});
+  if (stage_handle)
+    self->send(stage_handle, caf::close_atom::value);
+  if (origin_handle)
+    self->send(origin_handle, caf::close_atom::value);
+  if (reducer_handle)
+    self->send(reducer_handle, caf::close_atom::value);
+  stage_handle = nullptr;
+  origin_handle = nullptr;
+  reducer_handle = nullptr;
 }
 
 void node_state::stop_children() {

@@ -50,7 +50,8 @@ struct node_state {
   void adopt(shard_built& built);
   void report(const failed& problem);
   void child_down(const caf::down_msg& down);
-  void stop_children();
+  void retire_children(); ///< When they have done what they were told before.
+  void stop_children();   ///< At once.
 
   node_actor::pointer self = nullptr;
   node_options options;

@@ -53,8 +53,8 @@ void origin_state::collect(const loss_known& loss) {
 }
 
 void origin_state::run_evaluation(const evaluate& order) {
-  if (!evaluations_seen_.insert(order.number).second)
-    return; // A duplicate.
+  if (order.number <= evaluated_.number)
+    return; // A duplicate, or given up meanwhile.
   evaluated_ = {};
   evaluated_.node = options.env->node;
   evaluated_.number = order.number;
@@ -82,6 +82,7 @@ origin_actor::behavior_type origin(origin_actor::stateful_pointer<origin_state> 
       [self](const iteration_begin& order) { self->state.begin(order); },
       [self](const loss_known& loss) { self->state.collect(loss); },
       [self](const evaluate& order) { self->state.run_evaluation(order); },
+      [self](caf::close_atom) { self->quit(); },
   };
 }
 

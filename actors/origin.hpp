@@ -36,7 +36,6 @@ private:
   evaluated evaluated_;
   std::size_t evaluations_expected_ = 0;
   std::deque<scheduler::path> evaluations_waiting_;
-  std::set<std::uint64_t> evaluations_seen_;
 };
 
 origin_actor::behavior_type origin(origin_actor::stateful_pointer<origin_state> self,

@@ -206,6 +206,11 @@ void reducer_state::reset(const reduce_reset& order) {
     const auto& chunk = std::get<gradient_chunk>(message.message);
     return key{chunk.iteration, chunk.attempt} <= current_;
   });
+  // What was submitted before comes before; nothing of the old attempt is submitted any more.
+  options.env->compute->submit(work_kind::other, [shard = options.shard, order, target = stage] {
+    shard->reset();
+    caf::anon_send(target, shard_reset{order.iteration, order.attempt});
+  });
 }
 
 reducer_actor::behavior_type reducer(reducer_actor::stateful_pointer<reducer_state> self,
@@ -218,6 +223,7 @@ reducer_actor::behavior_type reducer(reducer_actor::stateful_pointer<reducer_sta
       [self](reduce_step_done& result) { self->state.step_done(result); },
       [self](const reduce_done& result) { self->state.norms_known(result); },
       [self](const reduce_reset& order) { self->state.reset(order); },
+      [self](caf::close_atom) { self->quit(); },
   };
 }
 

@@ -32,7 +32,8 @@ public:
   /// `scale`: 1 / microbatches of the iteration; with the tokens per microbatch the mean of R6.
   virtual loss_output loss(slot key, const payload& hidden, double scale) = 0;
   virtual payload backward(slot key, const payload& gradient) = 0; ///< Empty at origins.
-  /// Forgets everything in flight and every gradient (R5 replay).
+  /// Forgets everything in flight and every gradient (R5 replay). Views of the old gradient stay what
+  /// they were: they may be on their way to a peer.
   virtual void reset() = 0;
 
   /// Evaluation: nothing is kept.

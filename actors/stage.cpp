@@ -63,12 +63,31 @@ void stage_state::allow(iteration_no limit, plan_version plan) {
 
 void stage_state::try_enter() {
   const auto next = committed_ + 1;
-  if (entered_ || limit_ < next || !plans_.contains(wanted_plan_))
+  if (replay_ && replay_->iteration < next)
+    replay_.reset(); // The commit came after all.
+  // A replay may come before the commit or the plan that it builds upon.
+  const bool again = replay_ && replay_->iteration == next;
+  const auto version = again ? replay_->plan : wanted_plan_;
+  if ((!again && (entered_ || resetting_ || limit_ < next)) || !plans_.contains(version))
     return;
   iteration_ = next;
-  plan_ = plans_[wanted_plan_];
-  plans_.erase(plans_.begin(), plans_.find(wanted_plan_));
-  enter(0);
+  plan_ = plans_[version];
+  plans_.erase(plans_.begin(), plans_.find(version));
+  if (!again)
+    return enter(0);
+  const auto attempt = replay_->attempt;
+  replay_.reset();
+  // Only the reducer lends out the gradient; so it has it reset, after what it does with the old one.
+  entered_ = false;
+  resetting_ = attempt;
+  self_->send(options_.reducer, reduce_reset{next, attempt});
+}
+
+void stage_state::begin_again(const shard_reset& done) {
+  if (!resetting_ || done.iteration != iteration_ || done.attempt != *resetting_)
+    return; // Replaced by a later attempt.
+  resetting_.reset();
+  enter(done.attempt);
 }
 
 void stage_state::enter(attempt_no attempt) {
@@ -401,41 +420,64 @@ void stage_state::apply(const commit& order) {
 }
 
 void stage_state::applied(update_done& result) {
+  if (result.only_snapshot && result.error.empty())
+    return write_snapshot(result.iteration, std::move(result.snapshot_job));
   updating_ = false;
   if (!result.error.empty())
     return fail(result.error);
   options_.env->record(
       {.iteration = result.iteration, .stage = options_.stage, .kind = event_kind::step_done});
-  if (result.snapshot_job) {
-    options_.env->record({.iteration = result.iteration,
-                          .stage = options_.stage,
-                          .kind = event_kind::snapshot_started});
-    options_.env->background->submit(work_kind::other, [job = std::move(result.snapshot_job),
-                                                        env = options_.env, stage = options_.stage,
-                                                        iteration = result.iteration] {
-      snapshot_done report{env->node, stage, iteration, {}};
-      try {
-        job();
-      } catch (const std::exception& problem) {
-        report.error = problem.what();
-      }
-      env->record({.iteration = iteration, .stage = stage, .kind = event_kind::snapshot_done});
-      env->net->send(scheduler_address, std::move(report));
-    });
-  }
+  if (result.snapshot_job)
+    write_snapshot(result.iteration, std::move(result.snapshot_job));
   options_.env->net->send(scheduler_address,
                           ready{options_.env->node, options_.stage, result.iteration, result.hash});
   pump();
   reduce_if_done();
 }
 
+void stage_state::write_snapshot(iteration_no iteration, std::function<void()> job) {
+  options_.env->record(
+      {.iteration = iteration, .stage = options_.stage, .kind = event_kind::snapshot_started});
+  options_.env->background->submit(work_kind::other, [job = std::move(job), env = options_.env,
+                                                      stage = options_.stage, iteration] {
+    snapshot_done report{env->node, stage, iteration, {}};
+    try {
+      job();
+    } catch (const std::exception& problem) {
+      report.error = problem.what();
+    }
+    env->record({.iteration = iteration, .stage = stage, .kind = event_kind::snapshot_done});
+    env->net->send(scheduler_address, std::move(report));
+  });
+}
+
+void stage_state::snapshot_late(const snapshot_now& order) {
+  if (order.iteration != committed_ || updating_)
+    return; // The scheduler asks those only that have said that they are ready.
+  options_.env->compute->submit(work_kind::other, [iteration = committed_, shard = options_.shard,
+                                                   target = stage_actor{self_}] {
+    update_done result;
+    result.iteration = iteration;
+    try {
+      result.snapshot_job = shard->snapshot(iteration);
+    } catch (const std::exception& problem) {
+      result.error = problem.what();
+    }
+    result.only_snapshot = true;
+    caf::anon_send(target, std::move(result));
+  });
+}
+
 void stage_state::restart(const replay& order) {
-  if (!entered_ || order.iteration != iteration_ || order.attempt <= attempt_)
-    return;
-  self_->send(options_.reducer, reduce_reset{order.iteration, order.attempt});
-  options_.env->compute->submit(work_kind::other, [shard = options_.shard] { shard->reset(); });
-  // What still runs belongs to the old attempt; the executor keeps the order, so reset() comes next.
-  enter(order.attempt);
+  if (order.iteration <= committed_)
+    return; // Stands already.
+  const auto number = [](const replay& x) { return std::make_pair(x.iteration, x.attempt); };
+  const auto running = std::make_pair(iteration_, resetting_.value_or(attempt_));
+  if (((entered_ || resetting_) && number(order) <= running)
+      || (replay_ && number(order) <= number(*replay_)))
+    return; // A duplicate, or overtaken by a later one.
+  replay_ = order;
+  try_enter();
 }
 
 stage_status stage_state::snapshot() const {
@@ -464,8 +506,11 @@ stage_actor::behavior_type stage(stage_actor::stateful_pointer<stage_state> self
       [self](const commit& order) { self->state.apply(order); },
       [self](update_done& result) { self->state.applied(result); },
       [self](const replay& order) { self->state.restart(order); },
+      [self](const shard_reset& done) { self->state.begin_again(done); },
+      [self](const snapshot_now& order) { self->state.snapshot_late(order); },
       [self](const reduce_done& result) { self->state.gradient_complete(result); },
       [self](status_atom) { return self->state.snapshot(); },
+      [self](caf::close_atom) { self->quit(); },
   };
 }
 

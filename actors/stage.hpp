@@ -37,6 +37,8 @@ struct stage_state {
   void apply(const commit& order);
   void applied(update_done& result);
   void restart(const replay& order);
+  void begin_again(const shard_reset& done);
+  void snapshot_late(const snapshot_now& order);
   void gradient_complete(const reduce_done& result);
   stage_status snapshot() const;
 
@@ -60,6 +62,7 @@ private:
   void reduce_if_done();
   void pass_on(microbatch work, payload tensor);
   void transmit(microbatch work, payload tensor);
+  void write_snapshot(iteration_no iteration, std::function<void()> job);
   void drop(const microbatch& work, trace::reason why);
   void fail(const std::string& reason);
   trace::event event_of(trace::event_kind kind, const microbatch& work) const;
@@ -73,6 +76,8 @@ private:
   iteration_no limit_ = 0;
   iteration_no iteration_ = 0; ///< Entered; committed_ + 1 while running.
   attempt_no attempt_ = 0;
+  std::optional<replay> replay_;        ///< The newest one that has not begun.
+  std::optional<attempt_no> resetting_; ///< Begins when the shard has been reset.
   bool entered_ = false;
   bool updating_ = false; ///< Parameters are not those of the running iteration yet.
   bool busy_ = false;     ///< One task at the executor at a time.

@@ -51,7 +51,7 @@ public:
     for (const auto key : open_slots())
       shard_.drop(key);
     targets_.clear();
-    shard_.zero_gradients();
+    shard_.renew_gradients();
   }
 
   payload first_infer(microbatch_id batch) override {

@@ -291,6 +291,10 @@ at::Tensor shard::gradients() { return state_->gradients; }
 at::Tensor shard::exp_avg() { return state_->exp_avg; }
 at::Tensor shard::exp_avg_sq() { return state_->exp_avg_sq; }
 void shard::zero_gradients() { state_->gradients.zero_(); }
+void shard::renew_gradients() {
+  state_->gradients = at::zeros_like(state_->gradients);
+  state_->bind();
+}
 
 std::vector<double> shard::squared_norms() {
   const auto& s = *state_;

@@ -75,6 +75,7 @@ public:
   at::Tensor exp_avg();   ///< Flat first moments, like values().
   at::Tensor exp_avg_sq();
   void zero_gradients();
+  void renew_gradients(); ///< Zero, in new memory: views of the old stay valid.
   /// float64 squared norm per parameter, in parameter order, of the reduced gradients.
   std::vector<double> squared_norms();
   /// AdamW with every gradient times `clip_factor`, learning rate of `iteration` (from 1); refreshes

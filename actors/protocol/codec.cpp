@@ -11,12 +11,12 @@ namespace skippipe::actors {
 namespace {
 
 constexpr std::uint16_t magic = 0x5350;
-constexpr std::uint8_t wire_version = 1;
+constexpr std::uint8_t wire_version = 2;
 
-constexpr std::array names = {"microbatch", "credit",    "gradient_chunk", "assign",
-                              "set_plan",   "proceed",   "commit",         "replay",
-                              "evaluate",   "stop",      "ready",          "losses",
-                              "reduced",    "evaluated", "snapshot_done",  "failed"};
+constexpr std::array names = {
+    "microbatch", "credit",    "gradient_chunk", "assign", "set_plan",     "proceed",
+    "commit",     "replay",    "evaluate",       "stop",   "ready",        "losses",
+    "reduced",    "evaluated", "snapshot_done",  "failed", "snapshot_now", "unreachable"};
 static_assert(names.size() == std::variant_size_v<wire_message>);
 
 template <std::size_t I = 0>
@@ -42,6 +42,8 @@ bool well_formed(const wire_message& message) {
   if (auto* mb = std::get_if<microbatch>(&message))
     return mb->hops.size() < 1024 && mb->step <= mb->last_step() && mb->mode <= pass::evaluate
            && mb->tensor.checked_bytes(bytes);
+  if (auto* report = std::get_if<unreachable>(&message))
+    return report->mode <= pass::evaluate;
   if (auto* chunk = std::get_if<gradient_chunk>(&message))
     return chunk->offset >= 0 && chunk->tensor.checked_bytes(bytes);
   if (auto* x = std::get_if<set_plan>(&message)) {

@@ -151,6 +151,7 @@ struct replay {
   term_no term = 0;
   iteration_no iteration = 0;
   attempt_no attempt = 0;
+  plan_version plan = 0; ///< What the attempt runs by.
 };
 struct evaluate {
   term_no term = 0;
@@ -205,11 +206,25 @@ struct failed {
   node_id node = 0;
   std::string reason;
 };
+/// Scheduler to node: write the stage as of commit t, which has been applied.
+struct snapshot_now {
+  term_no term = 0;
+  iteration_no iteration = 0;
+};
+/// Node to scheduler: what it sent to `peer` in this attempt did not arrive.
+struct unreachable {
+  node_id node = 0;
+  node_id peer = 0;
+  iteration_no iteration = 0; ///< The evaluation's number where mode is evaluate.
+  attempt_no attempt = 0;
+  pass mode = pass::train;
+  std::string reason;
+};
 
 /// The order is the wire format: append only.
-using wire_message =
-    std::variant<microbatch, credit, gradient_chunk, assign, set_plan, proceed, commit, replay,
-                 evaluate, stop, ready, losses, reduced, evaluated, snapshot_done, failed>;
+using wire_message = std::variant<microbatch, credit, gradient_chunk, assign, set_plan, proceed,
+                                  commit, replay, evaluate, stop, ready, losses, reduced, evaluated,
+                                  snapshot_done, failed, snapshot_now, unreachable>;
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, microbatch& x) {
@@ -253,7 +268,7 @@ typename Inspector::result_type inspect(Inspector& f, commit& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, replay& x) {
-  return f(caf::meta::type_name("skippipe.replay"), x.term, x.iteration, x.attempt);
+  return f(caf::meta::type_name("skippipe.replay"), x.term, x.iteration, x.attempt, x.plan);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, evaluate& x) {
@@ -289,6 +304,15 @@ typename Inspector::result_type inspect(Inspector& f, snapshot_done& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, failed& x) {
   return f(caf::meta::type_name("skippipe.failed"), x.node, x.reason);
+}
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, snapshot_now& x) {
+  return f(caf::meta::type_name("skippipe.snapshot_now"), x.term, x.iteration);
+}
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, unreachable& x) {
+  return f(caf::meta::type_name("skippipe.unreachable"), x.node, x.peer, x.iteration, x.attempt,
+           x.mode, x.reason);
 }
 
 } // namespace skippipe::actors

@@ -68,6 +68,8 @@ sim_result sim_cluster::run() {
   job.observer.on_iteration = [&](const iteration_report& x) { result.iterations.push_back(x); };
   job.observer.on_evaluation = [&](const evaluation_report& x) { result.evaluations.push_back(x); };
   job.observer.on_done = [&](iteration_no) { result.finished = true; };
+  job.observer.on_stage_lost = [&](stage_id, const std::string& why) { result.stage_lost = why; };
+  job.observer.on_member_left = [&](node_id node) { result.left.push_back(node); };
   job.observer.on_failed = [&](const std::string& why) { result.failure = why; };
   auto inbox = std::make_shared<scheduler_actor>();
   auto env = make_environment(
@@ -75,6 +77,18 @@ sim_result sim_cluster::run() {
       {[inbox](inbound message) { caf::anon_send(*inbox, std::move(message)); }, {}});
   *inbox = system.spawn(job_scheduler, env, std::move(job));
   caf::anon_send(*inbox, caf::ok_atom::value);
+  for (const auto& loss : options_.losses)
+    time->after(loss.at_ns, [&network, time, inbox, loss] {
+      if (loss.wakes_ns > 0)
+        network->freeze(loss.node, time->now_ns() + loss.wakes_ns);
+      else
+        network->kill(loss.node);
+      time->after(loss.noticed_ns, [inbox, loss] {
+        caf::anon_send(*inbox, member_lost{loss.node, "simulated"});
+      });
+    });
+  for (const auto& [when, node] : options_.drains)
+    time->after(when, [inbox, node = node] { caf::anon_send(*inbox, member_leaves{node}); });
 
   // What the shards hold is read before the stop message frees them.
   bool read = false;
@@ -87,12 +101,20 @@ sim_result sim_cluster::run() {
       result.left_in_flight.push_back(shard == nullptr ? 0 : shard->in_flight());
     }
   };
+  // CAF's own clock, of delayed messages, keeps step with ours; alone it goes on when nothing else does.
+  const auto step = [&] {
+    const auto before = time->now_ns();
+    if (!time->step())
+      return jobs.trigger_timeout();
+    jobs.clock().advance_time(std::chrono::nanoseconds{time->now_ns() - before});
+    return true;
+  };
   do {
     while (jobs.try_run_once()) {
     }
-    if (result.finished || !result.failure.empty())
+    if (result.finished || !result.failure.empty() || !result.stage_lost.empty())
       read_shards();
-  } while (time->step());
+  } while (step());
   read_shards();
 
   for (auto& environment : environments)

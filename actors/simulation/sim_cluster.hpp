@@ -15,17 +15,29 @@
 
 namespace skippipe::actors::simulation {
 
+/// A node that dies (SIGKILL), or is cut off for a while and wakes as a zombie.
+struct sim_loss {
+  node_id node = 0;
+  std::int64_t at_ns = 0;
+  std::int64_t noticed_ns = 0; ///< So much later the scheduler is told.
+  std::int64_t wakes_ns = 0;   ///< So much later it wakes; 0: never.
+};
+
 struct sim_options {
   std::uint64_t seed = 1;
   network_faults faults;
   work_costs costs;
   double compute_jitter = 0.5;
-  job_options job; ///< observer is replaced.
+  job_options job; ///< observer is replaced, but for members and stages that are lost.
+  std::vector<sim_loss> losses;
+  std::vector<std::pair<std::int64_t, node_id>> drains; ///< When, who.
 };
 
 struct sim_result {
   bool finished = false;
   std::string failure;
+  std::string stage_lost;
+  std::vector<node_id> left; ///< Drained.
   std::vector<iteration_report> iterations;
   std::vector<evaluation_report> evaluations;
   std::vector<iteration_no> checkpoints;

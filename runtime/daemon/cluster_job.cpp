@@ -196,6 +196,7 @@ void cluster_job::open(launch& planned) {
   session_ = static_cast<session_no>(real_clock{}.now_ns());
   nodes_ = launch_->nodes;
   gone_.clear();
+  leaving_.clear();
   opening_.clear();
   record_.run_dir = launch_->summary.run_dir;
   record_.microbatches = launch_->summary.microbatches;
@@ -255,6 +256,7 @@ void cluster_job::spawn_scheduler() {
   traces_ = std::make_shared<trace_keeper>(record_.run_dir, session_, std::move(names));
 
   auto options = std::move(launch_->options);
+  arrangement_ = options.plan.arrangement;
   options.observer = make_observer();
   host_.emit(events::started(launch_->summary));
   launch_.reset();
@@ -287,6 +289,33 @@ job_observer cluster_job::make_observer() {
     in_turn([iteration, problem](cluster_job& job) {
       job.host_.emit(events::checkpoint(iteration, problem));
       job.host_.changed(job.record_);
+    });
+  };
+  observer.on_member_lost = [in_turn](node_id node, const std::string& reason) {
+    in_turn([node, reason](cluster_job& job) {
+      if (!job.gone_.contains(node)) { // Given up by the job, alive for the cluster.
+        caf::anon_send(job.nodes_[node].worker, session_close{job.session_});
+        job.forget(node, reason);
+      }
+      job.host_.emit(events::note("node '" + job.nodes_[node].name + "' is lost (" + reason
+                                  + "); its stage goes on with the others"));
+    });
+  };
+  observer.on_member_left = [in_turn](node_id node) {
+    in_turn([node](cluster_job& job) {
+      caf::anon_send(job.nodes_[node].worker, session_close{job.session_});
+      job.host_.emit(events::note("node '" + job.nodes_[node].name + "' is drained"));
+      job.forget(node, "drained");
+      job.host_.drained(job.nodes_[node].name);
+    });
+  };
+  observer.on_plan = [in_turn](const scheduler::plan& plan) {
+    in_turn([plan](cluster_job& job) { job.arrangement_ = plan.arrangement; });
+  };
+  observer.on_stage_lost = [in_turn](stage_id stage, const std::string& reason) {
+    in_turn([stage, reason](cluster_job& job) {
+      job.restart("stage " + std::to_string(stage) + " has no node left (" + reason
+                  + "): the job pauses until there are nodes for every stage");
     });
   };
   observer.on_done = [in_turn](iteration_no iterations) {
@@ -345,17 +374,45 @@ void cluster_job::lost(const std::string& node, const std::string& reason) {
   const auto number = number_of(node);
   if (!number)
     return;
-  gone_.insert(*number);
-  host_.placed(node, std::nullopt, reason);
+  forget(*number, reason);
   if (phase_ == phase::closing) {
     closing_.erase(*number);
-    return try_closed();
-  }
-  if (phase_ != phase::finishing)
+    try_closed();
+  } else if (phase_ == phase::running) {
+    caf::anon_send(scheduler_, member_lost{*number, reason});
+  } else if (phase_ != phase::finishing) {
     restart("node '" + node + "' is lost: " + reason);
+  }
 }
 
-bool cluster_job::drain(const std::string&) { return false; }
+/// The others need not try to reach it any more.
+void cluster_job::forget(node_id node, const std::string& reason) {
+  gone_.insert(node);
+  host_.placed(nodes_[node].name, std::nullopt, reason);
+  if (net_)
+    net_->forget(node);
+  for (node_id other = 0; other < nodes_.size(); ++other)
+    if (!gone_.contains(other))
+      caf::anon_send(nodes_[other].worker, session_peer_gone{session_, node});
+}
+
+bool cluster_job::drain(const std::string& node) {
+  const auto number = number_of(node);
+  if (!number || phase_ != phase::running)
+    return false;
+  leaving_.insert(*number);
+  // Its stage must keep somebody who stays.
+  for (const auto& stage : arrangement_)
+    if (std::find(stage.begin(), stage.end(), *number) != stage.end()
+        && std::all_of(stage.begin(), stage.end(), [&](node_id other) {
+             return gone_.contains(other) || leaving_.contains(other);
+           })) {
+      leaving_.erase(*number);
+      return false;
+    }
+  caf::anon_send(scheduler_, member_leaves{*number});
+  return true;
+}
 
 void cluster_job::stop() {
   stopping_ = true;

@@ -50,7 +50,8 @@ struct job_host {
   /// A node serves a stage from now on, or none.
   std::function<void(const std::string& node, std::optional<stage_id>, const std::string& reason)>
       placed;
-  std::function<void()> ended; ///< record() says how.
+  std::function<void(const std::string& node)> drained; ///< It may leave.
+  std::function<void()> ended;                          ///< record() says how.
 };
 
 class cluster_job : public std::enable_shared_from_this<cluster_job> {
@@ -99,6 +100,7 @@ private:
   void close_session(std::function<void()> then);
   void try_closed();
   void restart(const std::string& reason);
+  void forget(node_id node, const std::string& reason);
   void finish(iteration_no iterations);
   void end(job_state state, const std::string& outcome);
   actors::job_observer make_observer();
@@ -116,7 +118,8 @@ private:
   // Of the session.
   session_no session_ = 0;
   std::vector<job_node> nodes_;
-  std::set<node_id> gone_, opening_, closing_;
+  std::set<node_id> gone_, leaving_, opening_, closing_;
+  std::vector<std::vector<node_id>> arrangement_; ///< Of the running plan.
   std::function<void()> after_close_;
   std::unique_ptr<launch> launch_;
   std::shared_ptr<net> net_;

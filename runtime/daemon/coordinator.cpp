@@ -164,7 +164,7 @@ answer coordinator_state::drain(const std::string& node) {
   if (!running->drain(node))
     return {"", "node '" + node + "' is the only one of stage "
                     + std::to_string(who.stage.value_or(0)) + " of job '" + running->record().id
-                    + "'; add a node or stop the job first"};
+                    + "' that stays (or the job is just starting); add a node or stop the job"};
   who.state = member_state::draining;
   return {"draining", ""};
 }
@@ -286,6 +286,10 @@ job_host coordinator_state::make_host() {
     who.stage = stage;
     if (who.state == member_state::ready || who.state == member_state::working)
       who.state = stage ? member_state::working : member_state::ready;
+  };
+  host.drained = [this](const std::string& node) {
+    if (auto& who = members_[node]; who.state == member_state::draining)
+      dismiss(who, "drained");
   };
   host.ended = [this] {
     const auto job = std::exchange(running, nullptr);

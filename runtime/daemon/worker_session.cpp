@@ -3,6 +3,7 @@
 #include "actors/protocol/codec.hpp"
 #include "actors/torch_shard.hpp"
 #include "actors/transport_link.hpp"
+#include "actors/undelivered.hpp"
 #include "model/file_io.hpp"
 #include "model/shard_snapshot.hpp"
 #include "runtime/config/toml_document.hpp"
@@ -59,7 +60,11 @@ public:
       endpoint = transport::make_sealed_endpoint(std::move(endpoint), std::move(seal));
     }
     endpoint_ = endpoint.get();
-    data_ = std::make_unique<transport_link>(self_, std::move(endpoint), std::move(receiver));
+    data_ = std::make_unique<transport_link>(
+        self_, std::move(endpoint), std::move(receiver),
+        [this](node_id to, const wire_message& message, std::error_code why) {
+          undelivered(to, message, why);
+        });
     for (const auto& peer : order.peers)
       if (peer.node != self_)
         data_->connect(peer.node, data_plane::peer_address(peer));
@@ -74,12 +79,37 @@ public:
       data_->send(to, std::move(message), std::move(tensor));
   }
 
+  /// From now on what is lost on its way is recorded there.
+  void record_in(std::shared_ptr<environment> env) { env_ = std::move(env); }
   void peer_gone(node_id node) { endpoint_->disconnect(node); }
   void close() { data_->close(); }
 
 private:
+  void undelivered(node_id to, const wire_message& message, std::error_code why) {
+    trace::event lost{.peer = to, .kind = trace::event_kind::lost};
+    lost.why = trace::reason::peer_gone;
+    if (auto* work = std::get_if<microbatch>(&message)) {
+      lost.transfer = work->transfer;
+      lost.iteration = work->iteration;
+      lost.microbatch = work->id;
+      lost.attempt = work->attempt;
+      lost.step = work->step;
+      lost.task = work->kind();
+      lost.evaluation = work->mode == pass::evaluate;
+    } else if (auto* chunk = std::get_if<gradient_chunk>(&message)) {
+      lost.transfer = chunk->transfer;
+      lost.iteration = chunk->iteration;
+      lost.attempt = chunk->attempt;
+    }
+    if (const auto env = env_.lock(); env && lost.transfer != 0)
+      env->record(lost);
+    if (auto report = report_of(self_, to, message, why.message()))
+      send(scheduler_address, std::move(*report), {});
+  }
+
   const session_no session_;
   const node_id self_;
+  std::weak_ptr<environment> env_;
   const worker_actor worker_;
   const coordinator_actor coordinator_;
   transport::endpoint* endpoint_ = nullptr; ///< Of data_.
@@ -102,6 +132,7 @@ worker_session::worker_session(const worker_host& host, session_open order, work
   net_ = std::make_shared<net>(order_, std::move(worker), coordinator_, *host_.data,
                                router_->receiver());
   env_ = make_environment();
+  net_->record_in(env_);
   tracer_options tracing;
   tracing.env = env_;
   tracing.forward = [this](const std::vector<trace::event>& events, std::uint64_t overwritten) {

@@ -5,6 +5,7 @@
 #include "runtime/cli.hpp"
 #include "runtime/train/evaluation_paths.hpp"
 #include "scheduler/simulator.hpp"
+#include "scheduler/survivors.hpp"
 
 #include <set>
 #include <stdexcept>
@@ -25,6 +26,37 @@ scheduler::plan plan_job(const scheduler::instance& problem, const job_config& j
   auto plan = std::get<scheduler::plan>(std::move(result));
   plan.version = 1;
   return plan;
+}
+
+namespace {
+
+void add_evaluations(const job_config& job, const scheduler::plan& plan,
+                     std::vector<evaluation_plan>& eval, std::vector<evaluation_plan>& final_eval) {
+  const auto& arrangement = plan.arrangement;
+  eval = {evaluation_paths(arrangement, job.eval_batches, 0, "full")};
+  const auto others = static_cast<std::uint32_t>(arrangement.size() - 1);
+  for (auto count : std::set<std::uint32_t>{1, (others + 1) / 2})
+    if (count > 0 && count <= others)
+      final_eval.push_back(evaluation_paths(arrangement, job.eval_batches, count,
+                                            std::to_string(count) + " of "
+                                                + std::to_string(arrangement.size())
+                                                + " stages left out"));
+}
+
+} // namespace
+
+adjusted_plan plan_for_survivors(const scheduler::instance& problem, const job_config& job,
+                                 const scheduler::plan& running, const std::set<node_id>& gone) {
+  const auto left = scheduler::without_nodes(problem, running, gone);
+  auto given = job;
+  // The routes are given; what is left of `full` is to order them.
+  if (given.pipeline.strategy == scheduler::strategy::full)
+    given.pipeline.strategy = scheduler::strategy::random;
+  adjusted_plan result;
+  result.plan = scheduler::in_old_ids(left, plan_job(left.problem, given), problem.nodes.size());
+  result.plan.strategy = running.strategy;
+  add_evaluations(job, result.plan, result.eval, result.final_eval);
+  return result;
 }
 
 void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,
@@ -75,15 +107,10 @@ job_options make_job_options(const job_config& job, const scheduler::instance& p
   options.clip = job.optimizer.clip;
   options.eval_every = job.eval_every;
   options.eval_at_start = checkpoints.committed() == 0;
-  const auto& arrangement = options.plan.arrangement;
-  options.eval = {evaluation_paths(arrangement, job.eval_batches, 0, "full")};
-  const auto others = static_cast<std::uint32_t>(arrangement.size() - 1);
-  for (auto count : std::set<std::uint32_t>{1, (others + 1) / 2})
-    if (count > 0 && count <= others)
-      options.final_eval.push_back(evaluation_paths(arrangement, job.eval_batches, count,
-                                                    std::to_string(count) + " of "
-                                                        + std::to_string(arrangement.size())
-                                                        + " stages left out"));
+  add_evaluations(job, options.plan, options.eval, options.final_eval);
+  options.adjust = [problem, job](const scheduler::plan& running, const std::set<node_id>& gone) {
+    return plan_for_survivors(problem, job, running, gone);
+  };
   options.checkpoint_every = job.checkpoint_every;
   options.publish_checkpoint = [&checkpoints](iteration_no t) { checkpoints.publish(t); };
   options.journal = [&checkpoints](const commit& entry) { checkpoints.journal(entry); };

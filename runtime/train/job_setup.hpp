@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,11 @@ namespace skippipe::runtime {
 
 /// Throws command_error where there is no feasible plan.
 scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job);
+
+/// The plan of the nodes that are left: they stay at their stages, and so do the routes.
+actors::adjusted_plan plan_for_survivors(const scheduler::instance& problem, const job_config& job,
+                                         const scheduler::plan& running,
+                                         const std::set<node_id>& gone);
 
 /// Writes the plan with its planned times into the run folder, for traces.
 void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,

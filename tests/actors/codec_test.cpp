@@ -31,7 +31,9 @@ std::vector<wire_message> samples() {
           reduced{5, 1, 9, 1, {0.5, std::numeric_limits<double>::infinity()}, {3}, 0.75},
           evaluated{5, 5, {3}, {1.25}, {64}},
           snapshot_done{5, 1, 9, "disk full"},
-          failed{5, "why"}};
+          failed{5, "why"},
+          snapshot_now{3, 9},
+          unreachable{5, 6, 9, 2, pass::evaluate, "why"}};
 }
 
 } // namespace

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Workers that are killed, frozen and drained, and a whole cluster that loses power, in the middle of a
+deterministic job: in the end its parameters are bit for bit those of the undisturbed run.
+
+usage: cluster_churn.py SKIPPIPE SOURCE_DIR [kill|freeze|drain|stage|power|trace]...
+"""
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from local_cluster import Cluster, prepare_data, tensors, wait_until
+
+JOB = """
+[job]
+name = "churn"
+[model]
+dim = 64
+layers = 4
+heads = 4
+kv_heads = 2
+ffn = 128
+vocab = 257
+context = 64
+[pipeline]
+stages = 4
+path_length = 3
+microbatches_per_origin = 4
+microbatch_size = 4
+memory_microbatches = 2
+strategy = "random"
+deterministic = true
+[train]
+total_iterations = %d
+lr = 1e-3
+seed = 5
+eval_every = 20
+eval_batches = 2
+[data]
+dir = "data"
+[checkpoint]
+every = %d
+[cluster]
+nodes = 8
+"""
+
+
+class World:
+    def __init__(self, program, source, folder, iterations, every=10):
+        self.program, self.folder, self.iterations = program, folder, iterations
+        prepare_data(program, source, folder / "data")
+        (folder / "job.toml").write_text(JOB % (iterations, every))
+        run = subprocess.run([program, "train", "job.toml", "--json"], cwd=folder, capture_output=True,
+                             text=True, check=True)
+        events = [json.loads(line) for line in run.stdout.splitlines()]
+        self.expected = tensors(folder / events[-1]["checkpoint"])
+        self.losses = {e["iteration"]: e["loss"] for e in events if e["event"] == "iteration"}
+        self.config = folder / "cluster.toml"
+        self.config.write_text((source / "configs/local-cluster.toml").read_text()
+                               .replace("../runs", "runs"))
+
+    def cluster(self, *words):
+        return Cluster(self.program, self.folder, self.config, words)
+
+    def check(self, job, done):
+        assert tensors(done["checkpoint"]) == self.expected, "the parameters differ"
+        for event in job.of("iteration"):
+            assert event["loss"] == self.losses[event["iteration"]], event
+        numbers = [e["iteration"] for e in job.of("iteration")]
+        assert numbers[-1] == self.iterations, numbers
+
+
+def stage_of(cluster):
+    return {name: node["stage"] for name, node in cluster.nodes().items() if node["stage"] is not None}
+
+
+def kill(world, chance):
+    """SIGKILL of one worker at a random moment; it is noticed and its microbatches go to the others."""
+    with world.cluster() as cluster:
+        job = cluster.train("job.toml")
+        job.wait_iteration(chance.randrange(1, world.iterations // 2))
+        time.sleep(chance.random() * 0.05)  # Anywhere within an iteration.
+        victim = "node-%d" % chance.randrange(1, 9)
+        cluster.kill(victim)
+        world.check(job, job.finish())
+        node = cluster.nodes()[victim]
+        assert node["state"] == "failed" and node["reason"], node
+        return "killed %s" % victim
+
+
+def freeze(world, chance):
+    """SIGSTOP for 10 s: the zombie is fenced, and comes back as a spare."""
+    with world.cluster("failure.detect_within_s=2") as cluster:
+        job = cluster.train("job.toml")
+        job.wait_iteration(chance.randrange(1, 10))
+        victim = "node-%d" % chance.randrange(1, 9)
+        before = cluster.nodes()[victim]["incarnation"]
+        begin = time.monotonic()
+        cluster.kill(victim, signal.SIGSTOP)
+        job.wait_for(lambda e: e["event"] == "note" and victim in e["text"])
+        noticed = time.monotonic() - begin
+        assert noticed < 2.6, "noticed after %.1f s" % noticed
+        time.sleep(max(0, 10 - (time.monotonic() - begin)))
+        cluster.kill(victim, signal.SIGCONT)
+        node = wait_until("the zombie is a member again",
+                          lambda: cluster.nodes()[victim] if cluster.nodes()[victim]["state"] == "ready" else None)
+        assert node["incarnation"] > before and node["stage"] is None, node
+        world.check(job, job.finish())
+        return "froze %s, noticed after %.1f s" % (victim, noticed)
+
+
+def drain(world, chance):
+    with world.cluster() as cluster:
+        job = cluster.train("job.toml")
+        job.wait_iteration(3)
+        stages = stage_of(cluster)
+        victim = chance.choice(sorted(stages))
+        cluster.run("drain", victim)
+        job.wait_for(lambda e: e["event"] == "note" and "drained" in e["text"])
+        wait_until("the drained daemon has ended", lambda: not os.path.exists("/proc/%d" % cluster.pids[victim])
+                   or open("/proc/%d/stat" % cluster.pids[victim]).read().split(")")[1].split()[0] == "Z")
+        assert cluster.nodes()[victim]["state"] == "left"
+        # The stage's last node must stay.
+        rest = [name for name, stage in stages.items() if stage == stages[victim] and name != victim]
+        refused = subprocess.run([world.program, "drain", rest[0], "--cluster", cluster.control],
+                                 cwd=world.folder, capture_output=True, text=True)
+        assert refused.returncode == 1 and "stage %d" % stages[victim] in refused.stderr, refused
+        world.check(job, job.finish())
+        return "drained %s" % victim
+
+
+def stage(world, chance):
+    """Both nodes of a stage die: the job pauses, goes on from its checkpoint when there are nodes again."""
+    with world.cluster() as cluster:
+        job = cluster.train("job.toml")
+        job.wait_iteration(12)
+        stages = stage_of(cluster)
+        lost = chance.randrange(4)
+        for name, number in stages.items():
+            if number == lost:
+                cluster.kill(name)
+        job.wait_for(lambda e: e["event"] == "note" and "no node left" in e["text"])
+        world.check(job, job.finish())
+        return "lost stage %d" % lost
+
+
+def power(world, chance):
+    """All daemons are killed at once; started again, they go on by themselves."""
+    with world.cluster() as cluster:
+        job = cluster.train("job.toml")
+        job.wait_iteration(chance.randrange(12, world.iterations - 20))
+        for name in cluster.pids:
+            cluster.kill(name)
+        name = job.of("submitted")[0]["job"]
+        job.process.wait(60)
+    with world.cluster() as cluster:
+        again = cluster.attach(name)
+        world.check(again, again.finish())
+        assert again.of("started")[-1]["committed"] >= 10, "it did not go on from a checkpoint"
+        return "went on after %d" % again.of("started")[-1]["committed"]
+
+
+def main():
+    program, source, kinds = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
+    for number, kind in enumerate(kinds):
+        chance = random.Random(number * 1000 + len(kinds))
+        with tempfile.TemporaryDirectory() as name:
+            world = World(program, source, pathlib.Path(name), 60)
+            print(kind + ": " + globals()[kind](world, chance), flush=True)
+
+
+main()
