@@ -209,6 +209,7 @@ void engine::join_channel(stream& s, const greeting& g) {
 
 void engine::opened(stream& s) {
   s.at = stream::phase::open;
+  open_wide(options_, s.fd.get());
   thread().cancel(s.timer);
   half_open_.erase(s.id);
   channel& c = *s.owner;

@@ -143,4 +143,13 @@ void tune(const tls_options& options, int fd) {
   set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
+void open_wide(const tls_options& options, int fd) {
+  if (options.window_bytes != 0)
+    return;
+  // The kernel starts small and finds the right size late where the path is short. This is the one way to
+  // more room that does not end its own sizing, and that net.core.rmem_max does not cut down.
+  set(fd, SOL_SOCKET, SO_RCVLOWAT, 2 * 1024 * 1024);
+  set(fd, SOL_SOCKET, SO_RCVLOWAT, 1);
+}
+
 } // namespace skippipe::transport::tls

@@ -32,4 +32,7 @@ unique_fd open_connection(const tls_options& options, const socket_address& to);
 /// Settings of a connected socket, either side.
 void tune(const tls_options& options, int fd);
 
+/// More room for what an authenticated peer sends.
+void open_wide(const tls_options& options, int fd);
+
 } // namespace skippipe::transport::tls
