@@ -1,5 +1,6 @@
 // What only tls has: strangers, and what they may cost.
 #include "certificates.hpp"
+#include "damaging_path.hpp"
 #include "recorder.hpp"
 
 #include "transport/tls/tls.hpp"
@@ -210,4 +211,27 @@ TEST_CASE("a node that only dials out is reached over its connection", "[transpo
   REQUIRE(done.wait(3));
   REQUIRE(at_inner.wait_messages(1));
   CHECK(equal(at_inner.messages()[0].payload, payload));
+}
+
+TEST_CASE("corrupted tls bytes lose the peer and are not delivered", "[transport][tls]") {
+  guarded_node g;
+  g.start();
+  damaging_path path(port_of(*g.node));
+  recorder at_sender;
+  auto sender = make_tls_endpoint(guarded_node::options_for(2, g.ca.issue("node-2")));
+  REQUIRE_FALSE(sender->listen(at_sender));
+  outcomes done;
+  const std::string where = path.address();
+  const auto* text = reinterpret_cast<const std::byte*>(where.data());
+  sender->connect(1, {text, text + where.size()}, done.as(0));
+  const buffer payload = filled(4'000'000, 1);
+  sender->send(1, filled_header(4, 1), payload, done.as(1));
+  REQUIRE(g.at_node.wait_messages(1)); // an honest path so far
+  CHECK(equal(g.at_node.messages()[0].payload, payload));
+  path.damage = true;
+  sender->send(1, filled_header(4, 2), payload, done.as(2));
+  CHECK(g.at_node.wait_lost(2));
+  CHECK(at_sender.wait_lost(1));
+  REQUIRE(done.wait(3));
+  CHECK(g.at_node.messages().size() == 1);
 }

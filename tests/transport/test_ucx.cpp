@@ -135,3 +135,22 @@ TEST_CASE("ucx listens within its port range", "[transport][ucx]") {
   }
   CHECK(listening.size() >= 2);
 }
+
+TEST_CASE("UCX does not offer shared memory to endpoints that report errors", "[transport][ucx]") {
+  // Why ucx_options says that it is not offered: should a newer UCX change that, the suite has to run
+  // on it before it is.
+  recorder at_a, at_b;
+  ucx_options options;
+  options.transports = "posix,sysv,cma";
+  options.devices = "memory";
+  options.self = 1;
+  auto a = make_ucx_endpoint(options);
+  options.self = 2;
+  auto b = make_ucx_endpoint(options);
+  if (a->listen(at_a) || b->listen(at_b))
+    return; // it does not even start
+  outcomes done;
+  a->connect(2, b->local_address(), done.as(0));
+  REQUIRE(done.wait(1));
+  CHECK(done.of(0));
+}
