@@ -1,0 +1,172 @@
+// Of the stage actor: its tasks, from ready inputs to what is sent on.
+#include "actors/stage.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace skippipe::actors {
+
+using scheduler::task_kind;
+using trace::event_kind;
+
+void stage_state::pump() {
+  if (busy_ || updating_)
+    return;
+  if (entered_)
+    if (auto index = queue_.start_next())
+      return run_task(*index);
+  if (!evaluations_.empty()) {
+    auto work = std::move(evaluations_.front());
+    evaluations_.erase(evaluations_.begin());
+    run_evaluation(std::move(work));
+  }
+}
+
+void stage_state::submit(work_kind kind, microbatch work, std::size_t index,
+                         std::function<void(task_done&)> body) {
+  busy_ = true;
+  options_.env->record(event_of(event_kind::started, work));
+  options_.env->compute->submit(kind, [work = std::move(work), index, body = std::move(body),
+                                       env = options_.env, target = stage_actor{self_}]() mutable {
+    task_done result;
+    result.iteration = work.iteration;
+    result.attempt = work.attempt;
+    result.index = index;
+    result.work = std::move(work);
+    result.started_ns = env->time->now_ns();
+    try {
+      body(result);
+    } catch (const std::exception& problem) {
+      result.error = problem.what();
+    }
+    result.ended_ns = env->time->now_ns();
+    caf::anon_send(target, std::move(result));
+  });
+}
+
+void stage_state::run_task(std::size_t index) {
+  auto node = inputs_.extract(index);
+  auto work = std::get<microbatch>(std::move(node.mapped().message));
+  auto input = std::make_shared<payload>(std::move(node.mapped().tensor));
+  auto shard = options_.shard;
+  const auto id = work.id;
+  switch (work.kind()) {
+    case task_kind::forward:
+      if (queue_.task(index).from != options_.env->node) {
+        window_.started();
+        grant_credits();
+      }
+      return submit(work_kind::forward, std::move(work), index, [=](task_done& result) {
+        result.output = result.work.step == 0 ? shard->first_forward(id, result.iteration, id)
+                                              : shard->forward(id, *input);
+        *input = {};
+      });
+    case task_kind::loss: {
+      const double scale = 1.0 / plan_.microbatches;
+      return submit(work_kind::loss, std::move(work), index, [=](task_done& result) {
+        auto output = shard->loss(id, *input, scale);
+        *input = {};
+        result.output = std::move(output.gradient);
+        result.loss_sum = output.loss_sum;
+        result.tokens = output.tokens;
+      });
+    }
+    case task_kind::backward:
+      return submit(work_kind::backward, std::move(work), index, [=](task_done& result) {
+        result.output = shard->backward(id, *input);
+        *input = {};
+      });
+  }
+}
+
+void stage_state::run_evaluation(inbound message) {
+  auto work = std::get<microbatch>(std::move(message.message));
+  auto input = std::make_shared<payload>(std::move(message.tensor));
+  auto shard = options_.shard;
+  const auto id = work.id;
+  const auto kind = work.kind() == task_kind::loss ? work_kind::loss : work_kind::forward;
+  submit(kind, std::move(work), 0, [=](task_done& result) {
+    if (result.work.kind() == task_kind::loss) {
+      auto output = shard->infer_loss(id, *input);
+      result.loss_sum = output.loss_sum;
+      result.tokens = output.tokens;
+    } else {
+      result.output = result.work.step == 0 ? shard->first_infer(id) : shard->infer(*input);
+    }
+    *input = {};
+  });
+}
+
+void stage_state::finish(task_done& result) {
+  busy_ = false;
+  if (!result.error.empty())
+    return fail(result.error);
+  auto& work = result.work;
+  const bool evaluation = work.mode == pass::evaluate;
+  if (!evaluation && (!entered_ || result.iteration != iteration_ || result.attempt != attempt_)) {
+    drop(work, trace::reason::stale_attempt); // The iteration was replayed meanwhile.
+    return pump();
+  }
+  auto e = event_of(event_kind::computed, work);
+  e.time_ns = result.ended_ns;
+  e.node = options_.env->node;
+  options_.env->ring->record(e);
+  compute_s_ += 1e-9 * static_cast<double>(result.ended_ns - result.started_ns);
+  ++tasks_done_;
+  const auto kind = work.kind();
+  if (!evaluation) {
+    queue_.finish(result.index);
+    if (kind == task_kind::backward) {
+      contributions_.push_back(work.id);
+      options_.env->record(event_of(event_kind::freed, work));
+    }
+  }
+  if (kind == task_kind::loss)
+    self_->send(options_.origin, loss_known{work, result.loss_sum, result.tokens});
+  if (work.step < work.last_step())
+    pass_on(std::move(work), std::move(result.output));
+  pump();
+  reduce_if_done();
+}
+
+void stage_state::reduce_if_done() {
+  if (!entered_ || updating_ || !queue_.all_done() || std::exchange(reducing_, true))
+    return;
+  options_.env->record({.iteration = iteration_,
+                        .stage = options_.stage,
+                        .attempt = attempt_,
+                        .kind = event_kind::reduce_started});
+  self_->send(options_.reducer, reduce_begin{iteration_, attempt_, plan_.replicas});
+}
+
+void stage_state::pass_on(microbatch work, payload tensor) {
+  ++work.step;
+  work.tensor = tensor.desc;
+  if (work.node_of(work.step) == options_.env->node) {
+    inbound local{options_.env->node, std::move(work), std::move(tensor)};
+    return accept(local);
+  }
+  // Gradients and losses need no credit: their slot is held.
+  if (work.mode == pass::train && work.kind() == task_kind::forward
+      && credits_.erase({iteration_, attempt_, plan_.version, work.id}) == 0) {
+    const auto id = work.id;
+    outbox_.insert_or_assign(id, pending_send{std::move(work), std::move(tensor)});
+    return;
+  }
+  transmit(std::move(work), std::move(tensor));
+}
+
+void stage_state::transmit(microbatch work, payload tensor) {
+  const auto to = work.node_of(work.step);
+  work.transfer = trace::make_transfer_id(options_.env->node, options_.env->incarnation,
+                                          (std::uint64_t{1} << 48) | ++transfers_);
+  auto e = event_of(event_kind::sent, work);
+  e.peer = to;
+  e.transfer = work.transfer;
+  e.bytes = tensor.data.size();
+  options_.env->record(e);
+  options_.env->net->send(to, std::move(work), std::move(tensor));
+}
+
+} // namespace skippipe::actors
