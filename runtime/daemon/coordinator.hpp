@@ -40,6 +40,8 @@ struct member {
   member_state state = member_state::ready;
   std::optional<stage_id> stage;
   std::string reason; ///< Why it left or failed.
+  bool is_there() const { return state != member_state::left && state != member_state::failed; }
+  bool is_free() const { return state == member_state::ready && !stage; }
 };
 
 struct coordinator_state {

@@ -1,0 +1,116 @@
+// Of the coordinator: what it tells those who ask.
+#include "runtime/daemon/coordinator.hpp"
+
+#include <algorithm>
+
+namespace skippipe::runtime::daemon {
+
+using nlohmann::json;
+
+namespace {
+
+const char* to_string(member_state state) {
+  static constexpr const char* names[] = {"joining",  "ready", "working",
+                                          "draining", "left",  "failed"};
+  return names[static_cast<int>(state)];
+}
+
+} // namespace
+
+answer coordinator_state::nodes_json() const {
+  json nodes = json::array();
+  nodes.push_back({{"name", options.name},
+                   {"state", "ready"},
+                   {"stage", nullptr},
+                   {"incarnation", options.term},
+                   {"control", options.control()},
+                   {"data", ""},
+                   {"memory", 0},
+                   {"reason", ""},
+                   {"scheduler", true}});
+  for (const auto& [name, who] : members_) {
+    json node{{"name", name},
+              {"state", to_string(who.state)},
+              {"stage", nullptr},
+              {"incarnation", who.info.incarnation},
+              {"control", who.info.control},
+              {"data", who.info.data},
+              {"memory", who.info.memory_microbatches},
+              {"reason", who.reason},
+              {"scheduler", false},
+              {"pid", who.info.pid},
+              {"device", who.info.device},
+              {"cpu", who.info.cpu},
+              {"location", who.info.location}};
+    if (who.stage)
+      node["stage"] = *who.stage;
+    if (name == options.name) {
+      node["scheduler"] = true;
+      nodes[0] = node;
+    } else {
+      nodes.push_back(std::move(node));
+    }
+  }
+  return {json{{"nodes", nodes}}.dump(), ""};
+}
+
+answer coordinator_state::jobs_json() const {
+  json jobs = json::array();
+  for (const auto& job : jobs_) {
+    const auto& now = running && running->record().id == job.id ? running->record() : job;
+    jobs.push_back({{"id", job.id},
+                    {"state", daemon::to_string(now.state)},
+                    {"iteration", now.iteration},
+                    {"run_dir", now.run_dir},
+                    {"outcome", now.outcome}});
+  }
+  return {json{{"jobs", jobs}}.dump(), ""};
+}
+
+answer coordinator_state::status_json() const {
+  std::map<std::string, int> counts;
+  for (const auto& [name, who] : members_)
+    ++counts[to_string(who.state)];
+  json result{{"cluster", options.cluster},
+              {"term", options.term},
+              {"nodes", counts},
+              {"queued",
+               std::count_if(jobs_.begin(), jobs_.end(),
+                             [](const job_record& job) { return job.state == job_state::queued; })},
+              {"job", nullptr}};
+  if (running) {
+    result["job"] = running->status();
+    result["job"]["id"] = running->record().id;
+    result["job"]["run_dir"] = running->record().run_dir;
+  }
+  return {result.dump(), ""};
+}
+
+answer coordinator_state::run_command(const command& wanted) {
+  if (wanted.version != protocol_version)
+    return {"", "this client speaks version " + std::to_string(wanted.version)
+                    + " of the protocol, the cluster " + std::to_string(protocol_version)};
+  if (wanted.what == "nodes")
+    return nodes_json();
+  if (wanted.what == "jobs")
+    return jobs_json();
+  if (wanted.what == "status")
+    return status_json();
+  if (wanted.what == "drain")
+    return drain(wanted.name);
+  if (wanted.what == "stop")
+    return stop_job(wanted.name);
+  return {"", "unknown command '" + wanted.what + "'"};
+}
+
+void coordinator_state::close() {
+  closing_ = true;
+  if (running && running->suspend())
+    return; // It ends with a checkpoint; then so do we.
+  if (running)
+    running->abandon();
+  running = nullptr;
+  options.on_closed();
+}
+
+} // namespace skippipe::runtime::daemon
