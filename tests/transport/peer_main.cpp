@@ -1,6 +1,6 @@
 // A peer process for tests: sends every message back to its sender.
 //   transport_peer ucx ID
-//   transport_peer tls ID CA CERTIFICATE KEY
+//   transport_peer tls ID CA CERTIFICATE KEY [RELAY]    (behind a relay)
 //   transport_peer sealed ID SECRET    (over ucx)
 // Prints its address in hexadecimal, then obeys "connect ID ADDRESS" lines until its input ends.
 #include "hex.hpp"
@@ -49,6 +49,10 @@ std::unique_ptr<endpoint> make(const std::vector<std::string>& args) {
   options.ca = args.at(2);
   options.certificate = args.at(3);
   options.key = args.at(4);
+  if (args.size() > 5) {
+    options.listen.clear();
+    options.relay = args[5];
+  }
   return make_tls_endpoint(options);
 }
 

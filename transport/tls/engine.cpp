@@ -74,6 +74,11 @@ std::error_code engine::listen(handler& h) {
     if (!listener_)
       return errc::setup_failed;
     address_ = to_bytes(options_.advertise.empty() ? bound.text() : options_.advertise);
+  } else if (!options_.relay.empty()) {
+    const auto relay = parse_address(options_.relay);
+    if (!relay)
+      return errc::setup_failed;
+    address_ = to_bytes(relay_address{*relay, options_.self}.text());
   }
   progress_thread::hooks hooks;
   hooks.begin = [this] {
@@ -84,6 +89,8 @@ std::error_code engine::listen(handler& h) {
     if (listener_)
       thread().watch(listener_.get(), EPOLLIN, [this](std::uint32_t) { on_listener(); });
     watch_credentials();
+    if (!listener_ && !options_.relay.empty())
+      enlist();
   };
   hooks.poll = [this] { return poll(); };
   return start(h, std::move(hooks));
@@ -113,6 +120,7 @@ bool engine::poll() {
       serve(*it->second);
   dead_streams_.clear();
   dead_channels_.clear();
+  dead_links_.clear();
   return !ids.empty();
 }
 
@@ -122,8 +130,10 @@ void engine::do_connect(peer_id peer, const address& where, completion done) {
     return done(errc::already_connected);
   if (where.empty() && r.choose_sender() != nullptr)
     return done({}); // it has dialed in
-  const auto to = parse_address({reinterpret_cast<const char*>(where.data()), where.size()});
-  if (!to) {
+  const std::string_view text(reinterpret_cast<const char*>(where.data()), where.size());
+  const auto to = parse_address(text);
+  const auto through = parse_relay_address(text);
+  if (!to && (!through || through->node != peer)) {
     if (r.accepted == nullptr)
       peers_.erase(peer);
     return done(errc::bad_address);
@@ -131,16 +141,22 @@ void engine::do_connect(peer_id peer, const address& where, completion done) {
   r.connected = std::move(done);
   r.dialed = std::make_unique<channel>(*this, peer, random_key(), true, options_.streams, bounds());
   channel& c = *r.dialed;
-  for (unsigned i = 0; i < options_.streams && !c.dead; ++i) {
-    stream& s = add_stream(open_connection(options_, *to), to->text(), false);
-    s.owner = &c;
-    s.index = i;
-    s.hello = {static_cast<std::uint16_t>(i), static_cast<std::uint16_t>(options_.streams),
-               options_.self, peer, c.key};
-    c.streams[i] = &s;
-    if (!s.fd)
-      fail(s, errc::unreachable, "cannot connect");
-  }
+  if (through)
+    return connect_through(c, *through);
+  for (unsigned i = 0; i < options_.streams && !c.dead; ++i)
+    dial(c, i, *to, {});
+}
+
+void engine::dial(channel& c, unsigned index, const socket_address& to,
+                  std::vector<std::byte> preamble) {
+  stream& s = add_stream(open_connection(options_, to), to.text(), false, std::move(preamble));
+  s.owner = &c;
+  s.index = index;
+  s.hello = {static_cast<std::uint16_t>(index), static_cast<std::uint16_t>(c.streams.size()),
+             options_.self, c.peer, c.key};
+  c.streams[index] = &s;
+  if (!s.fd)
+    fail(s, errc::unreachable, "cannot connect");
 }
 
 void engine::do_disconnect(peer_id peer) {
@@ -213,6 +229,8 @@ void engine::discard(std::unique_ptr<channel> c) {
   if (c == nullptr)
     return;
   c->dead = true;
+  if (c->link != nullptr)
+    c->link->stop();
   for (stream* s : c->streams)
     if (s != nullptr)
       discard(*s);
@@ -244,6 +262,7 @@ void engine::drop_peer(peer_id peer, std::error_code reason) {
 }
 
 void engine::do_shutdown() {
+  home_.reset();
   while (!peers_.empty())
     if (const completion connecting = forget(peers_.begin()->first))
       connecting(errc::closed);

@@ -1,9 +1,10 @@
 // The tls backend. engine.cpp: peers and channels; handshake.cpp: from a socket to an open stream;
-// traffic.cpp: moving bytes.
+// relayed.cpp: sockets by way of a relay; traffic.cpp: moving bytes.
 #pragma once
 
 #include "transport/tls/credentials.hpp"
 #include "transport/tls/inbox.hpp"
+#include "transport/tls/relay_link.hpp"
 #include "transport/tls/sockets.hpp"
 #include "transport/tls/stream.hpp"
 
@@ -33,6 +34,7 @@ struct channel final : inbox_sink {
   bool established() const { return open == streams.size(); }
   inbox in;
   outbox out;
+  std::unique_ptr<relay_link> link; ///< While it asks a relay for its connections.
 };
 
 class engine final : public threaded_endpoint {
@@ -61,6 +63,7 @@ private:
   void do_shutdown() override;
 
   // engine.cpp
+  void dial(channel& c, unsigned index, const socket_address& to, std::vector<std::byte> preamble);
   void watch_credentials();
   bool poll();
   void drop_peer(peer_id peer, std::error_code reason);
@@ -71,8 +74,9 @@ private:
 
   // handshake.cpp
   void on_listener();
-  void accept_one(unique_fd fd, const socket_address& from);
-  stream& add_stream(unique_fd fd, std::string remote_text, bool accepted);
+  void accept_one(unique_fd fd, std::string from, std::vector<std::byte> preamble);
+  stream& add_stream(unique_fd fd, std::string remote_text, bool accepted,
+                     std::vector<std::byte> preamble);
   void on_event(std::uint64_t id, std::uint32_t events);
   void advance(stream& s);
   bool advance_tcp(stream& s);
@@ -84,6 +88,10 @@ private:
   void opened(stream& s);
   void fail(stream& s, std::error_code code, std::string_view why);
   void report(const stream& s, std::string_view why);
+
+  // relayed.cpp
+  void enlist();
+  void connect_through(channel& c, const relay_address& where);
 
   // traffic.cpp
   void serve(stream& s);
@@ -100,6 +108,8 @@ private:
   unique_fd listener_;
   bool listening_paused_ = false;
   address address_;
+  std::unique_ptr<relay_link> home_; ///< The relay that this node is reached through.
+  std::vector<std::unique_ptr<relay_link>> dead_links_;
   std::map<peer_id, remote> peers_;
   std::map<std::uint64_t, std::unique_ptr<stream>> streams_;
   std::set<std::uint64_t>

@@ -13,7 +13,7 @@ void engine::on_listener() {
     unique_fd fd(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&from.storage), &from.size,
                            SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd) {
-      accept_one(std::move(fd), from);
+      accept_one(std::move(fd), from.text(), {});
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -28,28 +28,33 @@ void engine::on_listener() {
   }
 }
 
-void engine::accept_one(unique_fd fd, const socket_address& from) {
+void engine::accept_one(unique_fd fd, std::string from, std::vector<std::byte> preamble) {
   if (half_open_.size() >= options_.max_half_open) {
     // Good peers need milliseconds: the oldest is the least likely to be one.
     fail(*streams_.at(*half_open_.begin()), errc::timed_out, "too many half-open connections");
   }
-  stream& s = add_stream(std::move(fd), from.text(), true);
+  stream& s = add_stream(std::move(fd), std::move(from), true, std::move(preamble));
   half_open_.insert(s.id);
-  advance(s);
+  if (s.fd)
+    advance(s);
+  else
+    fail(s, errc::unreachable, "cannot connect");
 }
 
-stream& engine::add_stream(unique_fd fd, std::string remote_text, bool accepted) {
+stream& engine::add_stream(unique_fd fd, std::string remote_text, bool accepted,
+                           std::vector<std::byte> preamble) {
   const std::uint64_t id = ++last_stream_;
   stream& s = *streams_.emplace(id, std::make_unique<stream>()).first->second;
   s.id = id;
   s.fd = std::move(fd);
   s.accepted = accepted;
   s.remote = std::move(remote_text);
+  s.preamble = std::move(preamble);
   s.timer = thread().at(progress_thread::clock::now() + options_.handshake_timeout,
                         [this, &s] { fail(s, errc::timed_out, "handshake took too long"); });
   if (s.fd) {
-    s.wants_out = !accepted; // the end of connect
-    thread().watch(s.fd.get(), EPOLLIN | (accepted ? 0u : static_cast<unsigned>(EPOLLOUT)),
+    s.wants_out = !accepted || !s.preamble.empty(); // the end of connect
+    thread().watch(s.fd.get(), EPOLLIN | (s.wants_out ? static_cast<unsigned>(EPOLLOUT) : 0u),
                    [this, id](std::uint32_t events) { on_event(id, events); });
   }
   return s;
@@ -80,19 +85,17 @@ void engine::advance(stream& s) {
 }
 
 bool engine::advance_tcp(stream& s) {
-  if (!s.accepted) {
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(s.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    sockaddr_storage peer{};
-    socklen_t peer_size = sizeof peer;
-    if (error == 0
-        && ::getpeername(s.fd.get(), reinterpret_cast<sockaddr*>(&peer), &peer_size) != 0)
-      return false; // still connecting
-    if (error != 0) {
-      fail(s, errc::unreachable, "cannot connect");
-      return false;
-    }
+  const connecting state = connected(s.fd.get());
+  if (state == connecting::pending)
+    return false;
+  // A few bytes into a fresh socket: they fit.
+  const auto& first = s.preamble;
+  if (state == connecting::failed
+      || (!first.empty()
+          && ::send(s.fd.get(), first.data(), first.size(), MSG_NOSIGNAL)
+                 != static_cast<ssize_t>(first.size()))) {
+    fail(s, errc::unreachable, "cannot connect");
+    return false;
   }
   tune(options_, s.fd.get());
   if (!s.begin_tls(credentials_.context())) {

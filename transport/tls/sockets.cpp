@@ -131,6 +131,19 @@ unique_fd open_connection(const tls_options& options, const socket_address& to) 
   return fd;
 }
 
+connecting connected(int fd) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0)
+    return connecting::failed;
+  sockaddr_storage peer{};
+  socklen_t peer_size = sizeof peer;
+  return ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0
+             ? connecting::done
+             : connecting::pending;
+}
+
 void tune(const tls_options& options, int fd) {
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   // What is not sent yet can still be reordered or canceled: keep it out of the kernel.

@@ -29,6 +29,10 @@ unique_fd open_listener(const tls_options& options, socket_address& bound);
 /// A socket on its way to `to`; empty when that failed at once.
 unique_fd open_connection(const tls_options& options, const socket_address& to);
 
+/// How far such a socket has come.
+enum class connecting { pending, done, failed };
+connecting connected(int fd);
+
 /// Settings of a connected socket, either side.
 void tune(const tls_options& options, int fd);
 

@@ -16,12 +16,13 @@ struct stream {
   unique_fd fd;
   unique_ssl ssl;
   enum class phase { connecting, handshaking, greeting, open } at = phase::connecting;
-  bool accepted = false;
+  bool accepted = false; ///< Plays TLS's server.
   bool dead = false;
-  std::string remote;       ///< "HOST:PORT", for logs.
-  std::string name;         ///< The certificate's, once handshaken.
-  channel* owner = nullptr; ///< Null for an accepted one that has not greeted.
-  unsigned index = 0;       ///< Within the channel.
+  std::vector<std::byte> preamble; ///< Sent before TLS, to a relay.
+  std::string remote;              ///< "HOST:PORT", for logs.
+  std::string name;                ///< The certificate's, once handshaken.
+  channel* owner = nullptr;        ///< Null for an accepted one that has not greeted.
+  unsigned index = 0;              ///< Within the channel.
   progress_thread::timer_id timer;
 
   greeting hello; ///< Ours.

@@ -3,7 +3,7 @@
 // Both sides must show a certificate of the cluster's private CA; whoever cannot is refused before a
 // byte of his is interpreted. Large payloads are striped over the streams in chunks and land straight
 // in the buffer that `place` returned. A connection carries messages both ways, so a node that can only
-// dial out is reached over the connection it made. One progress thread does all of it without blocking.
+// dial out is reached over the connection it made, or through a relay (relay.hpp). One progress thread does all of it without blocking.
 #pragma once
 
 #include "transport/transport.hpp"
@@ -21,9 +21,10 @@ struct tls_options {
   std::string ca, certificate, key;   ///< PEM files; replaced ones are taken up while running.
   std::string revoked;                ///< Revocation list of the CA; empty: none.
   std::string listen = "127.0.0.1:0"; ///< Numeric "HOST:PORT" ("[::1]:0"); empty: dial out only.
-  std::string port_range;             ///< "first-last": tried in turn where `listen` has port 0.
-  std::string advertise;              ///< What peers dial; empty: the address listened on.
-  unsigned streams = 4;               ///< TCP streams of a connection made here, 1..16.
+  std::string relay;      ///< Numeric "HOST:PORT" that a node without `listen` is reached through.
+  std::string port_range; ///< "first-last": tried in turn where `listen` has port 0.
+  std::string advertise;  ///< What peers dial; empty: the address listened on.
+  unsigned streams = 4;   ///< TCP streams of a connection made here, 1..16.
 
   /// Bandwidth-delay product of one peer's path; above the kernel's own sizing (a few MB) the socket
   /// buffers are set from it. 0: left to the kernel, which adapts them by itself.
@@ -44,7 +45,7 @@ struct tls_options {
 inline constexpr std::chrono::seconds credentials_refresh{2};
 
 /// `listen` answers `setup_failed` for unusable certificates or addresses. Addresses are the text
-/// "HOST:PORT".
+/// "HOST:PORT", or "relay HOST:PORT NODE" for a node behind a relay.
 std::unique_ptr<endpoint> make_tls_endpoint(tls_options options);
 
 } // namespace skippipe::transport
