@@ -1,6 +1,7 @@
 // What comes off a wire before anything is trusted: the tls inbox fed in arbitrary pieces, greetings,
-// and the prefixes and addresses of ucx. The first byte says which.
+// relay messages, and the prefixes and addresses of ucx. The first byte says which.
 #include "transport/tls/inbox.hpp"
+#include "transport/tls/relay_wire.hpp"
 #include "transport/ucx/wire.hpp"
 
 #include <algorithm>
@@ -91,7 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0)
     return 0;
   const std::span in(reinterpret_cast<const std::byte*>(data) + 1, size - 1);
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0:
       feed_inbox(in);
       break;
@@ -104,6 +105,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 2:
       if (const auto p = ucx::decode_prefix(in))
         must(std::ranges::equal(encode(*p), in.first(ucx::prefix_size)));
+      break;
+    case 3:
+      if (const auto m = tls::decode_relay_message(in))
+        must(std::ranges::equal(encode(*m), in));
+      if (const auto a =
+              tls::parse_relay_address({reinterpret_cast<const char*>(in.data()), in.size()}))
+        must(tls::parse_relay_address(a->text())->node == a->node);
       break;
     default:
       if (const auto a = ucx::decode_address(in))

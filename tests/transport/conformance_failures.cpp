@@ -35,7 +35,7 @@ TEST_CASE("a deadline ends a stuck transfer", "[transport][conformance]") {
   outcomes done;
   std::thread first([&] { p.a->send(2, numbered(0), {}, done.as(0)); });
   REQUIRE(p.at_b.wait_held());
-  const buffer big = filled(std::size_t{32} << 20, 1);
+  const buffer big = filled(std::size_t{128} << 20, 1); // more than the sockets of a path hold
   p.a->send(2, numbered(1), big, done.as(1), 100ms);
   done.wait_key(1, 1s); // loopback looks at the deadline when the message's turn comes
   p.at_b.release();

@@ -8,6 +8,7 @@
 #include "transport/tls/sockets.hpp"
 #include "transport/tls/stream.hpp"
 
+#include <algorithm>
 #include <set>
 
 namespace skippipe::transport::tls {
@@ -31,6 +32,7 @@ struct channel final : inbox_sink {
   bool dead = false;
   std::vector<stream*> streams; ///< Null until accepted.
   unsigned open = 0;            ///< Streams that have exchanged greetings.
+  bool complete() const { return std::ranges::count(streams, nullptr) == 0; }
   bool established() const { return open == streams.size(); }
   inbox in;
   outbox out;

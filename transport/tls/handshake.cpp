@@ -145,7 +145,7 @@ void engine::advance_greeting(stream& s) {
       return fail(s, errc::malformed, "malformed greeting");
     return on_greeting(s, *g);
   }
-  if (s.accepted && s.owner != nullptr && greet(s))
+  if (s.accepted && s.owner != nullptr && s.owner->complete() && greet(s))
     opened(s);
 }
 
@@ -202,9 +202,8 @@ void engine::join_channel(stream& s, const greeting& g) {
   s.owner = &c;
   s.index = g.stream;
   s.hello = {g.stream, g.streams, options_.self, g.from, g.channel};
-  for (const stream* other : c.streams)
-    if (other == nullptr)
-      return;
+  if (!c.complete())
+    return update_events(s);
   for (stream* other : c.streams)
     if (!c.dead && greet(*other))
       opened(*other);
