@@ -3,6 +3,7 @@
 #include "scheduler/arrangement.hpp"
 #include "scheduler/check.hpp"
 #include "scheduler/path_rules.hpp"
+#include "scheduler/repair.hpp"
 #include "scheduler/search.hpp"
 #include "scheduler/simulator.hpp"
 #include "scheduler/strategies.hpp"
@@ -278,8 +279,16 @@ plan_result replan(const instance& problem, const replan_request& request,
   });
   timetable table(problem);
   std::vector<path> ways;
-  std::vector<std::uint8_t> frozen;
+  std::vector<std::uint8_t> frozen, open;
+  const auto running = running_times(problem, old, request.new_id);
+  std::map<microbatch_id, std::size_t> place;
+  for (std::size_t i = 0; i < running.size(); ++i)
+    place[old.paths[i].microbatch] = i;
+  std::vector<std::vector<double>> wanted;
   for (kept_path& p : paths) {
+    if (const auto at = place.find(p.way.microbatch); at != place.end() && p.start_s < 1e18)
+      wanted.push_back(running[at->second]);
+    open.push_back(p.broken);
     const auto id = static_cast<microbatch_id>(ways.size());
     const auto known = p.broken ? times.end() : times.find(p.way.microbatch);
     if (p.broken) {
@@ -295,7 +304,12 @@ plan_result replan(const instance& problem, const replan_request& request,
     ways.push_back(p.way);
     frozen.push_back(p.frozen);
   }
-  const plan first = finish_plan(problem, "skippipe", arrangement, std::move(ways), table.order());
+  plan first = finish_plan(problem, "skippipe", arrangement, std::move(ways), table.order());
+  if (wanted.size() == first.paths.size())
+    first = keep_order(problem, first, wanted, open,
+                       begin
+                           + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                               std::chrono::duration<double>(0.4 * options.time_limit_s)));
   search_limits limits;
   const std::chrono::duration<double> used = std::chrono::steady_clock::now() - begin;
   limits.seconds = std::max(1e-3, options.time_limit_s - used.count());
