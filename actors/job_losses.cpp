@@ -7,6 +7,13 @@
 
 namespace skippipe::actors {
 
+/// Besides `except`.
+bool job_scheduler_state::has_member(stage_id stage, node_id except) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const auto& other) {
+    return other.first != except && other.second.stage == stage;
+  });
+}
+
 void job_scheduler_state::lose(node_id node, const std::string& reason) {
   if (phase_ == phase::ended || !members_.contains(node))
     return;
@@ -16,24 +23,27 @@ void job_scheduler_state::lose(node_id node, const std::string& reason) {
   gone_.insert(node);
   if (options.observer.on_member_lost)
     options.observer.on_member_lost(node, reason);
-  const bool alone = std::none_of(members_.begin(), members_.end(),
-                                  [&](const auto& other) { return other.second.stage == stage; });
+  const auto writer = checkpoint_missing_.find(stage);
+  const bool wrote =
+      checkpoint_running_ != 0 && writer != checkpoint_missing_.end() && writer->second == node;
+  // At the end nobody is needed but for what is still to be written.
+  const bool needed = phase_ != phase::ending || final_checkpoint_due()
+                      || (wrote && checkpoint_running_ == committed_);
+  const bool alone = needed && !has_member(stage);
   if (alone && options.observer.on_stage_lost) {
     phase_ = phase::ended;
     failure_ = "stage " + std::to_string(stage) + " has no node left";
     broadcast(stop{options.term});
     return options.observer.on_stage_lost(stage, reason);
   }
-  if (alone || !options.adjust)
+  if (alone || (phase_ != phase::ending && !options.adjust))
     return fail("node " + std::to_string(node) + " is lost: " + reason);
-  if (const auto writer = checkpoint_missing_.find(stage);
-      checkpoint_running_ != 0 && writer != checkpoint_missing_.end() && writer->second == node) {
+  if (wrote) {
     checkpointed_ = 0;
     published(checkpoint_running_, "node " + std::to_string(node) + " was lost while it wrote");
-    if (phase_ == phase::ended)
-      return;
   }
-  replan();
+  if (phase_ < phase::ending)
+    replan();
 }
 
 void job_scheduler_state::release(node_id node) {
@@ -46,12 +56,9 @@ void job_scheduler_state::dismiss_leaving() {
   bool any = false;
   for (auto node : std::exchange(leaving_, {})) {
     const auto stage = members_[node].stage;
-    const bool alone = std::none_of(members_.begin(), members_.end(), [&](const auto& other) {
-      return other.first != node && other.second.stage == stage;
-    });
     const auto writer = checkpoint_missing_.find(stage);
     const bool writes = writer != checkpoint_missing_.end() && writer->second == node;
-    if (alone || writes || !options.adjust || last(committed_)) {
+    if (!has_member(stage, node) || writes || !options.adjust || last(committed_)) {
       leaving_.insert(node); // Not now.
       continue;
     }
@@ -100,8 +107,6 @@ void job_scheduler_state::adjusted(plan_adjusted& made) {
   if (options.observer.on_plan)
     options.observer.on_plan(options.plan);
   if (phase_ == phase::evaluating) {
-    // Answers to the old number are not counted any more.
-    evaluation_origins_.clear();
     list_evaluations();
     return start_evaluation();
   }
@@ -141,18 +146,23 @@ void job_scheduler_state::check_unreachable(const unreachable& report) {
   if (!concerns_us(report))
     return;
   if (++cut_replays_ > 3) {
+    // Of the two ends of one bad link rather the one whose stage goes on without it.
     const auto weight = [&](const auto& entry) {
-      return members_.contains(entry.first) ? entry.second : 0;
+      const auto found = members_.find(entry.first);
+      return found == members_.end()
+                 ? std::make_pair(0u, false)
+                 : std::make_pair(entry.second, has_member(found->second.stage, entry.first));
     };
     const auto worst =
-        std::max_element(complaints_.begin(), complaints_.end(),
-                         [&](const auto& a, const auto& b) { return weight(a) < weight(b); });
-    complaints_[worst->first] = 0;
-    return lose(worst->first, "other nodes do not reach it: " + report.reason);
+        std::max_element(complaints_.begin(), complaints_.end(), [&](const auto& a, const auto& b) {
+          return weight(a) < weight(b);
+        })->first;
+    complaints_.clear();
+    cut_replays_ = 0;
+    return lose(worst, "other nodes do not reach it: " + report.reason);
   }
   if (report.mode == pass::train)
     return run_again();
-  evaluation_origins_.clear();
   list_evaluations();
   start_evaluation();
 }

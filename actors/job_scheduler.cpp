@@ -107,6 +107,7 @@ void job_scheduler_state::all_ready() {
     stopping_ = true;
   const bool at_start = committed_ == options.committed && options.eval_at_start;
   with_eval_ = with_final_ = false;
+  evaluations_done_ = 0;
   if ((at_start || evaluation_due(committed_)) && evaluated_at_ != committed_) {
     evaluated_at_ = committed_;
     with_eval_ = true;
@@ -125,6 +126,9 @@ void job_scheduler_state::list_evaluations() {
     evaluations_.assign(options.final_eval.rbegin(), options.final_eval.rend());
   if (with_eval_)
     evaluations_.insert(evaluations_.end(), options.eval.rbegin(), options.eval.rend());
+  // The one that was running runs again; answers to its old number are not counted any more.
+  evaluations_.resize(evaluations_.size() - std::min(evaluations_.size(), evaluations_done_));
+  evaluation_origins_.clear();
 }
 
 bool job_scheduler_state::last(iteration_no iteration) const {
@@ -166,6 +170,7 @@ void job_scheduler_state::on(const evaluated& report) {
     return;
   if (evaluation_.tokens > 0)
     evaluation_.loss /= static_cast<double>(evaluation_.tokens);
+  ++evaluations_done_;
   if (options.observer.on_evaluation)
     options.observer.on_evaluation(evaluation_);
   start_evaluation();
@@ -233,12 +238,16 @@ void job_scheduler_state::published(iteration_no iteration, const std::string& p
   end_if_quiet();
 }
 
+/// The last one may have waited for the one before, or have died with its writer.
+bool job_scheduler_state::final_checkpoint_due() const {
+  return options.publish_checkpoint && options.checkpoint_at_end && checkpointed_ != committed_
+         && committed_ != options.committed;
+}
+
 void job_scheduler_state::end_if_quiet() {
   if (phase_ != phase::ending || checkpoint_running_ != 0)
     return;
-  // The last one may have waited for the one before, or have died with its writer.
-  if (options.publish_checkpoint && options.checkpoint_at_end && checkpointed_ != committed_
-      && committed_ != options.committed) {
+  if (final_checkpoint_due()) {
     begin_checkpoint(committed_);
     for (const auto& [stage, node] : checkpoint_missing_)
       env->net->send(node, snapshot_now{options.term, committed_});

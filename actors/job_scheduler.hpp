@@ -149,6 +149,8 @@ private:
   void replan();
   void dismiss_leaving();
   bool concerns_us(const unreachable& report) const;
+  bool has_member(stage_id stage, node_id except = scheduler_address) const;
+  bool final_checkpoint_due() const;
   void fail(const std::string& reason);
   void broadcast(const wire_message& message);
   bool checkpoint_due(iteration_no iteration) const;
@@ -185,6 +187,7 @@ private:
   std::uint64_t evaluation_number_ = 0;
   std::vector<evaluation_plan> evaluations_;    ///< Still to run, last first.
   bool with_eval_ = false, with_final_ = false; ///< What they were made of.
+  std::size_t evaluations_done_ = 0;            ///< Of these.
   std::set<node_id> evaluation_origins_;        ///< Not answered yet.
   evaluation_report evaluation_;
   iteration_no evaluated_at_ = 0; ///< No evaluation of this commit again.

@@ -28,6 +28,8 @@ void node_state::accept(inbound& message) {
       retire_children();
     return;
   }
+  if (retired_)
+    return;
   if (!stage_handle) {
     constexpr std::size_t most = 4096; // A bound; peers send a few credits and chunks at most.
     if (before_stage_.size() < most)
@@ -78,6 +80,8 @@ void node_state::build(const assign& order) {
 }
 
 void node_state::adopt(shard_built& built) {
+  if (retired_)
+    return;
   if (!built.error.empty())
     return report({options.env->node, built.error});
   std::shared_ptr<shard_worker> shard = std::move(built.shard);
@@ -116,6 +120,8 @@ void node_state::child_down(const caf::down_msg& down) {
 }
 
 void node_state::retire_children() {
+  retired_ = true;
+  before_stage_.clear();
   options.router->set_replica({}, {});
   if (stage_handle)
     self->send(stage_handle, caf::close_atom::value);

@@ -65,6 +65,7 @@ private:
 
   term_no term_ = 0;
   bool assigned_ = false;
+  bool retired_ = false;              ///< Told to stop.
   std::vector<inbound> before_stage_; ///< What came while the shard was being built.
 };
 

@@ -54,10 +54,10 @@ void reducer_state::begin(const reduce_begin& order) {
       }
     }
   }
-  if (replicas_.size() == 1)
-    return submit_norms(); // Nothing to sum, nothing to wait for.
   for (auto& message : std::exchange(early_, {}))
     accept(message);
+  if (replicas_.size() == 1)
+    submit_norms(); // Nothing to sum, nothing to wait for.
 }
 
 void reducer_state::send_chunk(node_id to, bool is_sum, std::int64_t offset, payload tensor) {

@@ -30,15 +30,17 @@ sim_result sim_cluster::run() {
   std::vector<std::shared_ptr<mail_router>> routers;
   std::vector<node_actor> handles;
   std::vector<std::shared_ptr<environment>> environments;
+  std::vector<std::shared_ptr<sim_executor>> executors; ///< Two per node.
 
   auto make_environment = [&](node_id node, link_receiver receiver) {
     auto env = std::make_shared<environment>();
     env->node = node;
     env->net = network->attach(node, std::move(receiver));
-    env->compute = std::make_shared<sim_executor>(time, options_.costs, options_.compute_jitter,
-                                                  random.next());
-    env->background = std::make_shared<sim_executor>(time, options_.costs, options_.compute_jitter,
-                                                     random.next());
+    for (auto* executor : {&env->compute, &env->background}) {
+      executors.push_back(std::make_shared<sim_executor>(time, options_.costs,
+                                                         options_.compute_jitter, random.next()));
+      *executor = executors.back();
+    }
     env->time = time;
     env->ring = std::make_shared<trace::trace_ring>();
     environments.push_back(env);
@@ -69,7 +71,17 @@ sim_result sim_cluster::run() {
   job.observer.on_evaluation = [&](const evaluation_report& x) { result.evaluations.push_back(x); };
   job.observer.on_done = [&](iteration_no) { result.finished = true; };
   job.observer.on_stage_lost = [&](stage_id, const std::string& why) { result.stage_lost = why; };
-  job.observer.on_member_left = [&](node_id node) { result.left.push_back(node); };
+  job.observer.on_member_lost = [&](node_id node, const std::string&) {
+    result.lost.push_back(node);
+  };
+  job.observer.on_member_left = [&](node_id node) {
+    result.left.push_back(node);
+    shards[node] = nullptr; // Told to stop, it frees its shard.
+  };
+  job.observer.on_plan = [&](const scheduler::plan& x) { result.plans.push_back(x.version); };
+  job.observer.on_checkpoint = [&](iteration_no t, const std::string& problem) {
+    result.checkpoint_reports.emplace_back(t, problem);
+  };
   job.observer.on_failed = [&](const std::string& why) { result.failure = why; };
   auto inbox = std::make_shared<scheduler_actor>();
   auto env = make_environment(
@@ -77,16 +89,24 @@ sim_result sim_cluster::run() {
       {[inbox](inbound message) { caf::anon_send(*inbox, std::move(message)); }, {}});
   *inbox = system.spawn(job_scheduler, env, std::move(job));
   caf::anon_send(*inbox, caf::ok_atom::value);
+  lose_ = [&, time, inbox](const sim_loss& loss) {
+    const auto until = time->now_ns() + loss.wakes_ns;
+    if (loss.wakes_ns > 0)
+      network->freeze(loss.node, until);
+    else
+      network->kill(loss.node, loss.late);
+    for (auto i : {2 * loss.node, 2 * loss.node + 1})
+      loss.wakes_ns > 0 ? executors[i]->pause(until) : executors[i]->pause();
+    const auto notice = [inbox, loss] {
+      caf::anon_send(*inbox, member_lost{loss.node, "simulated"});
+    };
+    if (loss.noticed_ns == 0)
+      notice(); // Before whatever comes next.
+    else
+      time->after(loss.noticed_ns, notice);
+  };
   for (const auto& loss : options_.losses)
-    time->after(loss.at_ns, [&network, time, inbox, loss] {
-      if (loss.wakes_ns > 0)
-        network->freeze(loss.node, time->now_ns() + loss.wakes_ns);
-      else
-        network->kill(loss.node);
-      time->after(loss.noticed_ns, [inbox, loss] {
-        caf::anon_send(*inbox, member_lost{loss.node, "simulated"});
-      });
-    });
+    time->after(loss.at_ns, [this, loss] { lose(loss); });
   for (const auto& [when, node] : options_.drains)
     time->after(when, [inbox, node = node] { caf::anon_send(*inbox, member_leaves{node}); });
 
@@ -116,6 +136,7 @@ sim_result sim_cluster::run() {
       read_shards();
   } while (step());
   read_shards();
+  lose_ = {};
 
   for (auto& environment : environments)
     environment->ring->drain(result.events);
@@ -132,6 +153,11 @@ sim_result sim_cluster::run() {
   while (jobs.try_run_once()) {
   }
   return result;
+}
+
+void sim_cluster::lose(const sim_loss& loss) {
+  if (lose_)
+    lose_(loss);
 }
 
 } // namespace skippipe::actors::simulation

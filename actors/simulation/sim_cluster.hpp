@@ -15,12 +15,13 @@
 
 namespace skippipe::actors::simulation {
 
-/// A node that dies (SIGKILL), or is cut off for a while and wakes as a zombie.
+/// A node that dies (SIGKILL), or freezes for a while and wakes as a zombie.
 struct sim_loss {
   node_id node = 0;
   std::int64_t at_ns = 0;
   std::int64_t noticed_ns = 0; ///< So much later the scheduler is told.
   std::int64_t wakes_ns = 0;   ///< So much later it wakes; 0: never.
+  double late = 0;             ///< The dead: chance that a message on its way still arrives.
 };
 
 struct sim_options {
@@ -28,7 +29,7 @@ struct sim_options {
   network_faults faults;
   work_costs costs;
   double compute_jitter = 0.5;
-  job_options job; ///< observer is replaced, but for members and stages that are lost.
+  job_options job; ///< observer is replaced.
   std::vector<sim_loss> losses;
   std::vector<std::pair<std::int64_t, node_id>> drains; ///< When, who.
 };
@@ -37,7 +38,10 @@ struct sim_result {
   bool finished = false;
   std::string failure;
   std::string stage_lost;
-  std::vector<node_id> left; ///< Drained.
+  std::vector<node_id> lost;       ///< As the scheduler took note of it.
+  std::vector<node_id> left;       ///< Drained.
+  std::vector<plan_version> plans; ///< After the first, as they took effect.
+  std::vector<std::pair<iteration_no, std::string>> checkpoint_reports; ///< Empty: written.
   std::vector<iteration_report> iterations;
   std::vector<evaluation_report> evaluations;
   std::vector<iteration_no> checkpoints;
@@ -59,11 +63,14 @@ public:
   sim_result run();
   /// The shard of a node, once run() built it; for tests that spoil something.
   std::function<void(node_id, hash_shard&)> on_shard;
+  /// Kills a node, or freezes it, from within run(), for tests that wait for a certain moment.
+  void lose(const sim_loss& loss);
 
 private:
   struct config;
   sim_options options_;
   std::unique_ptr<config> config_;
+  std::function<void(const sim_loss&)> lose_; ///< While run() runs.
 };
 
 } // namespace skippipe::actors::simulation

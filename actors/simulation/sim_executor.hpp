@@ -5,6 +5,7 @@
 #include "actors/simulation/world.hpp"
 
 #include <deque>
+#include <limits>
 #include <memory>
 
 namespace skippipe::actors::simulation {
@@ -32,7 +33,23 @@ public:
       start();
   }
 
+  /// Nothing runs before `until_ns`; never again by default. A machine that dies or freezes.
+  void pause(std::int64_t until_ns = std::numeric_limits<std::int64_t>::max()) {
+    paused_until_ = until_ns;
+  }
+
 private:
+  /// Runs `then` when the machine is awake.
+  void awake(std::function<void()> then) {
+    if (paused_until_ == std::numeric_limits<std::int64_t>::max())
+      return;
+    if (const auto wait = paused_until_ - time_->now_ns(); wait > 0)
+      return time_->after(wait, [self = shared_from_this(), then = std::move(then)]() mutable {
+        self->awake(std::move(then));
+      });
+    then();
+  }
+
   std::int64_t duration(work_kind kind) {
     std::int64_t base = costs_.other;
     switch (kind) {
@@ -63,10 +80,12 @@ private:
     auto [kind, work] = std::move(tasks_.front());
     tasks_.pop_front();
     time_->after(duration(kind), [self = shared_from_this(), work = std::move(work)] {
-      work();
-      self->busy_ = false;
-      if (!self->tasks_.empty())
-        self->start();
+      self->awake([self, work] {
+        work();
+        self->busy_ = false;
+        if (!self->tasks_.empty())
+          self->start();
+      });
     });
   }
 
@@ -74,6 +93,7 @@ private:
   work_costs costs_;
   double jitter_;
   random_source random_;
+  std::int64_t paused_until_ = 0;
   bool busy_ = false;
   std::deque<std::pair<work_kind, std::function<void()>>> tasks_;
 };

@@ -27,6 +27,8 @@ std::shared_ptr<link> sim_network::attach(node_id node, link_receiver receiver) 
 }
 
 void sim_network::send(node_id from, node_id to, wire_message message, payload tensor) {
+  if (dead_.contains(from))
+    return;
   if (faults_.filter && !faults_.filter(from, to, message))
     return;
   if (faults_.on_cut && faults_.on_cut(from, to))
@@ -48,7 +50,9 @@ void sim_network::send(node_id from, node_id to, wire_message message, payload t
 }
 
 void sim_network::arrive(const letter& one) {
-  if (dead_.contains(one.from) || dead_.contains(one.to))
+  if (dead_.contains(one.to))
+    return;
+  if (auto dead = dead_.find(one.from); dead != dead_.end() && !random_.chance(dead->second))
     return;
   std::int64_t wait = 0;
   for (auto node : {one.from, one.to})

@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 namespace skippipe::actors::simulation {
@@ -31,8 +30,9 @@ public:
       : time_(std::move(time)), faults_(std::move(faults)), random_(seed) {}
 
   std::shared_ptr<link> attach(node_id node, link_receiver receiver);
-  /// Nothing comes from or to this node any more, what is on its way included.
-  void kill(node_id node) { dead_.insert(node); }
+  /// Nothing is sent by or comes to this node any more; each message that it has on its way still
+  /// comes with the chance `late`.
+  void kill(node_id node, double late = 0) { dead_[node] = late; }
   /// What the node sends or is sent waits until `until_ns`, then comes all the same: a zombie's.
   void freeze(node_id node, std::int64_t until_ns) { frozen_[node] = until_ns; }
   std::uint64_t messages() const { return messages_; }
@@ -52,7 +52,7 @@ private:
   network_faults faults_;
   random_source random_;
   std::map<node_id, link_receiver> receivers_;
-  std::set<node_id> dead_;
+  std::map<node_id, double> dead_;         ///< Chance that what it sent before still comes.
   std::map<node_id, std::int64_t> frozen_; ///< Until when.
   std::uint64_t messages_ = 0;
   std::uint64_t undecodable_ = 0;
