@@ -1,5 +1,6 @@
 // Wire messages: every type survives the trip, and nothing malformed gets through (R8).
 #include "actors/protocol/codec.hpp"
+#include "actors/undelivered.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -80,6 +81,22 @@ TEST_CASE("flipped bits never crash the decoder", "[actors][codec][R8]") {
       if (const auto back = decode(damaged)) // What is let through can be used and sent on.
         REQUIRE(decode(encode(back->from, back->message)));
     }
+  }
+}
+
+TEST_CASE("what did not reach a peer is reported for its attempt", "[actors][codec]") {
+  for (const auto& message : samples()) {
+    INFO(name_of(message));
+    const auto report = report_of(5, 7, message, "reset");
+    REQUIRE(report.has_value() == (message.index() < 3)); // What nodes send each other.
+    if (!report)
+      continue;
+    CHECK(report->node == 5);
+    CHECK(report->peer == 7);
+    CHECK(report->iteration == 9);
+    CHECK(report->attempt == 1);
+    CHECK((report->mode == pass::evaluate) == (message.index() == 0));
+    CHECK(report->reason == "reset");
   }
 }
 

@@ -243,3 +243,18 @@ TEST_CASE("slots are told apart and bad shapes refused", "[model][shard]") {
   s.drop(1);
   CHECK(s.slots().empty());
 }
+
+TEST_CASE("renewed gradients leave the old ones as they were", "[model][shard][R5]") {
+  const auto m = small();
+  shard s{whole(m)};
+  const auto in = tokens(m, 1), out = tokens(m, 2);
+  train_once(s, 1, in, out, 1.0);
+  const auto view = s.gradients().narrow(0, 0, s.size()); // On its way to a peer, say.
+  const auto sent = view.clone();
+  s.renew_gradients();
+  CHECK(at::equal(view, sent));
+  CHECK(s.gradients().abs().max().item<double>() == 0);
+  train_once(s, 2, in, out, 1.0);
+  CHECK(at::equal(view, sent));
+  CHECK(at::equal(s.gradients(), sent)); // Every parameter's sink writes to the new memory.
+}
