@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -115,6 +116,15 @@ struct world_of_losses {
         }
     REQUIRE(!published.empty());
     REQUIRE(published.back() == options.job.last);
+    // R1: nothing of an attempt is queued or started once the next has begun.
+    std::map<node_id, std::pair<iteration_no, attempt_no>> current;
+    for (const auto& e : result.events) {
+      if (e.kind == trace::event_kind::iteration_started)
+        current[e.node] = {e.iteration, e.attempt};
+      else if (!e.evaluation
+               && (e.kind == trace::event_kind::queued || e.kind == trace::event_kind::started))
+        REQUIRE(current[e.node] == std::make_pair(e.iteration, e.attempt));
+    }
     // A commit stands once, an evaluation is told once.
     REQUIRE(journaled == std::vector<iteration_no>{1, 2, 3, 4});
     REQUIRE(result.evaluations.size() == 2);
