@@ -9,18 +9,21 @@ namespace skippipe::scheduler {
 
 namespace {
 
-/// Ring all-reduce over `nodes` in their order: 2(r-1) rounds, each as slow as its slowest link.
+/// Reduce-scatter and all-gather, every node with every other at once: two rounds, each as slow as its
+/// slowest link with 1/r of the bytes.
 double reduction_seconds(const instance& problem, const std::vector<node_id>& nodes, double bytes) {
   const std::size_t r = nodes.size();
   if (r < 2)
     return 0;
   double round = 0;
-  for (std::size_t i = 0; i < r; ++i) {
-    const std::size_t link = nodes[i] * problem.nodes.size() + nodes[(i + 1) % r];
-    round = std::max(round, problem.latency_s[link]
-                                + bytes / double(r) / std::max(problem.bandwidth_Bps[link], 1e-9));
-  }
-  return 2 * double(r - 1) * round;
+  for (const node_id a : nodes)
+    for (const node_id b : nodes) {
+      const std::size_t link = a * problem.nodes.size() + b;
+      if (a != b)
+        round = std::max(round, problem.latency_s[link]
+                                    + bytes / double(r) / std::max(problem.bandwidth_Bps[link], 1e-9));
+    }
+  return 2 * round;
 }
 
 } // namespace

@@ -18,8 +18,8 @@ struct plan_figures {
 
 plan_figures figures_of(const instance& problem, const plan& p);
 
-/// Seconds of a whole iteration: every stage reduces its gradients around a ring of its nodes right
-/// after its last backward, then the commit. Nothing where the instance gives neither.
+/// Seconds of a whole iteration: every stage reduces its gradients among its nodes right after its last
+/// backward, then the commit. Nothing where the instance gives neither.
 std::optional<double> iteration_seconds(const instance& problem, const plan& p);
 
 /// One sentence when stage 0 (embedding, first layers, head) holds everything else up; else empty.

@@ -1,6 +1,7 @@
 #include "runtime/config/node_config.hpp"
 
 #include "runtime/config/interfaces.hpp"
+#include "runtime/config/link_table.hpp"
 #include "runtime/config/toml_document.hpp"
 
 #include <algorithm>
@@ -172,8 +173,16 @@ void read_emulation(const toml_document& document, node_config& node, problem_li
   table.finish();
   if (!e.location.empty() && e.links.empty())
     table.complain("links", "expected a table of links, as emulation.location is given");
-  else if (!e.links.empty() && e.location.empty())
-    table.complain("location", "expected a location, as emulation.links is given");
+  if (e.links.empty())
+    return;
+  try {
+    const link_table known{e.links};
+    if (!e.location.empty() && !known.knows(e.location))
+      table.complain("location", "expected a location of " + e.links.string() + ", got '"
+                                     + e.location + "'");
+  } catch (const std::exception& problem) {
+    table.complain("links", problem.what());
+  }
 }
 
 const std::vector<std::string>& node_tables() {

@@ -7,6 +7,7 @@
 #include "actors/tracer.hpp"
 #include "model/dataset.hpp"
 #include "runtime/config/job_config.hpp"
+#include "runtime/config/link_table.hpp"
 #include "runtime/daemon/files.hpp"
 #include "runtime/daemon/job_record.hpp"
 #include "runtime/train/checkpointing.hpp"
@@ -30,6 +31,7 @@ struct job_node {
   std::uint64_t life = 0;
   std::vector<char> address;
   std::uint32_t memory = 1; ///< Microbatches in flight.
+  emulation_report emulation;
   worker_actor worker;
 };
 
@@ -38,6 +40,7 @@ struct job_host {
   caf::actor_system* system = nullptr;
   actors::compute_pool* background = nullptr;
   file_shelf* shelf = nullptr;
+  std::shared_ptr<const link_table> links; ///< Of emulated nodes; null: none.
   std::filesystem::path dir; ///< Of datasets and runs.
   std::uint64_t term = 1;
   std::function<void(std::function<void()>)> in_turn;               ///< Thread-safe.
@@ -102,6 +105,7 @@ private:
   void restart(const std::string& reason);
   void forget(node_id node, const std::string& reason);
   void finish(iteration_no iterations);
+  void report_overruns();
   void end(job_state state, const std::string& outcome);
   actors::job_observer make_observer();
   std::optional<node_id> number_of(const std::string& node) const;
@@ -127,6 +131,8 @@ private:
   std::shared_ptr<trace_keeper> traces_;
   actors::scheduler_actor scheduler_;
   actors::tracer_actor tracer_;
+  double time_scale_ = 1;                    ///< Emulated seconds per real one.
+  std::uint64_t tasks_ = 0, overruns_ = 0;   ///< Of emulating nodes, all sessions together.
   nlohmann::json progress_; ///< The last iteration's event.
 };
 

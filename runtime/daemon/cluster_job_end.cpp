@@ -45,8 +45,11 @@ void cluster_job::close_session(std::function<void()> then) {
 }
 
 void cluster_job::closed(const session_closed& report) {
-  if (report.session == session_ && closing_.erase(report.node) > 0)
-    try_closed();
+  if (report.session != session_ || closing_.erase(report.node) == 0)
+    return;
+  tasks_ += report.tasks;
+  overruns_ += report.overruns;
+  try_closed();
 }
 
 void cluster_job::try_closed() {
@@ -111,6 +114,7 @@ void cluster_job::end(job_state state, const std::string& outcome) {
     return;
   close_session([self = shared_from_this(), state, outcome] {
     self->phase_ = phase::ended;
+    self->report_overruns();
     self->host_.emit(state == job_state::failed ? events::failed(outcome)
                                                 : events::done(self->record_.iteration, outcome,
                                                                state == job_state::stopped));
@@ -118,6 +122,21 @@ void cluster_job::end(job_state state, const std::string& outcome) {
     self->change(state);
     self->host_.ended();
   });
+}
+
+/// Emulated times that the machine could not keep make a run worthless.
+void cluster_job::report_overruns() {
+  if (tasks_ == 0)
+    return;
+  const double share = static_cast<double>(overruns_) / static_cast<double>(tasks_);
+  char text[200];
+  std::snprintf(text, sizeof text,
+                "emulation: %.2f %% of %llu tasks took longer than their emulated time%s",
+                100 * share, static_cast<unsigned long long>(tasks_),
+                share > 0.01 ? ": this run is INVALID; raise emulation.compute_s or lower "
+                               "emulation.time_scale"
+                             : "");
+  host_.emit(events::note(text));
 }
 
 void cluster_job::abandon() {

@@ -52,6 +52,7 @@ struct cluster_job::launch {
   actors::job_options options;
   run_summary summary;
   file_set restored;
+  double time_scale = 1;
 };
 
 } // namespace skippipe::runtime::daemon

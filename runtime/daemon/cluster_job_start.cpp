@@ -7,6 +7,7 @@
 #include "runtime/train/events.hpp"
 #include "runtime/train/job_data.hpp"
 #include "runtime/train/run_folder.hpp"
+#include "scheduler/figures.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -17,6 +18,46 @@ namespace skippipe::runtime::daemon {
 
 using namespace skippipe::actors;
 namespace fs = std::filesystem;
+
+namespace {
+
+/// What is known of nodes and links goes into the planning problem; the planner may then choose who
+/// serves which stage.
+void describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
+              const link_table* links, double& time_scale) {
+  const auto n = nodes.size();
+  const auto& first = nodes.front().emulation;
+  const bool emulated = std::all_of(nodes.begin(), nodes.end(), [&](const job_node& node) {
+    return node.emulation.compute_s > 0 && node.emulation.time_scale == first.time_scale
+           && node.emulation.payload_bytes == first.payload_bytes;
+  });
+  if (!emulated)
+    return;
+  time_scale = first.time_scale;
+  for (std::size_t i = 0; i < n; ++i)
+    problem.nodes[i].compute_s = nodes[i].emulation.compute_s;
+  const bool placed = links != nullptr && std::all_of(nodes.begin(), nodes.end(), [&](const auto& x) {
+                        return links->knows(x.location);
+                      });
+  if (!placed)
+    return;
+  problem.arrangement.clear();
+  problem.latency_s.resize(n * n);
+  problem.bandwidth_Bps.resize(n * n);
+  for (std::size_t a = 0; a < n; ++a)
+    for (std::size_t b = 0; b < n; ++b) {
+      const auto speed = links->between(nodes[a].location, nodes[b].location);
+      problem.latency_s[a * n + b] = speed.latency_s;
+      problem.bandwidth_Bps[a * n + b] = speed.bandwidth_Bps;
+      problem.link_s[a * n + b] =
+          a == b ? 0
+                 : speed.latency_s
+                       + static_cast<double>(first.payload_bytes) / speed.bandwidth_Bps;
+    }
+  problem.sync_bytes.assign(problem.stages, static_cast<double>(first.sync_bytes));
+}
+
+} // namespace
 
 void cluster_job::start(std::vector<job_node> nodes) {
   phase_ = phase::planning;
@@ -64,6 +105,7 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
     node.location = nodes[i].location;
     node.memory = std::min(node.memory, nodes[i].memory);
   }
+  describe(made->problem, nodes, host_.links.get(), made->time_scale);
   const iteration_no last = record.last != 0 ? record.last : made->job.optimizer.total_iterations;
   made->options = make_job_options(made->job, made->problem, plan_job(made->problem, made->job),
                                    *checkpoints, last);
@@ -71,6 +113,12 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
   record_plan(run_dir, made->problem, made->options.plan);
   made->summary =
       summary_of(run_dir, made->job, made->options.plan, checkpoints->committed(), last);
+  made->summary.makespan_s = made->options.plan.makespan_s;
+  made->summary.planned_s = scheduler::iteration_seconds(made->problem, made->options.plan)
+                                .value_or(made->options.plan.makespan_s);
+  made->summary.relay_share =
+      scheduler::figures_of(made->problem, made->options.plan).relay_share;
+  made->summary.time_scale = made->time_scale;
   made->nodes = std::move(nodes);
   return [self = shared_from_this(), made] { self->open(*made); };
 }
@@ -88,6 +136,7 @@ void cluster_job::open(launch& planned) {
   phase_ = phase::opening;
   session_ = static_cast<session_no>(real_clock{}.now_ns());
   nodes_ = launch_->nodes;
+  time_scale_ = launch_->time_scale;
   gone_.clear();
   leaving_.clear();
   opening_.clear();
@@ -171,7 +220,9 @@ job_observer cluster_job::make_observer() {
   observer.on_iteration = [in_turn](const iteration_report& report) {
     in_turn([report](cluster_job& job) {
       job.record_.iteration = report.iteration;
-      job.progress_ = events::iteration(report);
+      auto shown = report;
+      shown.iteration_s *= job.time_scale_;
+      job.progress_ = events::iteration(shown);
       job.host_.emit(job.progress_);
     });
   };

@@ -25,6 +25,7 @@ struct coordinator_options {
   std::uint64_t term = 1;
   double detect_within_s = 4;
   actors::compute_pool* background = nullptr;
+  std::shared_ptr<const link_table> links; ///< Of emulated nodes; null: none.
   std::function<void(const std::string&)> log; ///< One line; any thread.
   /// The name in the certificate of a directly connected process; "" where there is none. May block.
   std::function<std::string(const caf::node_id&)> certificate_name;

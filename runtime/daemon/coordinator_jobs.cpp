@@ -110,6 +110,7 @@ job_host coordinator_state::make_host() {
   host.system = &self->system();
   host.background = options.background;
   host.shelf = &shelf;
+  host.links = options.links;
   host.dir = options.dir;
   host.term = options.term;
   host.in_turn = [me = local_coordinator_actor{self}](std::function<void()> work) {
@@ -178,7 +179,7 @@ void coordinator_state::offer_nodes(bool say) {
   for (const auto& [name, who] : members_)
     if (who.is_free())
       free.push_back({name, who.info.location, who.info.life, who.info.data_address,
-                      who.info.memory_microbatches, who.info.worker});
+                      who.info.memory_microbatches, who.info.emulation, who.info.worker});
   const auto least = running->least_nodes();
   if (free.size() < least) {
     if (say)

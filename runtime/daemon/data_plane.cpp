@@ -1,7 +1,10 @@
 #include "runtime/daemon/data_plane.hpp"
 
+#include "actors/protocol/codec.hpp"
 #include "model/hash.hpp"
 #include "runtime/check/node_check.hpp"
+#include "runtime/config/link_table.hpp"
+#include "transport/emulated.hpp"
 #include "transport/tls/tls.hpp"
 #include "transport/ucx/ucx.hpp"
 
@@ -10,6 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <future>
 #include <map>
@@ -83,6 +89,8 @@ public:
 
   port* find(transport::peer_id from, std::span<const std::byte>& header, node_id& node);
   void reach(life_id peer, const transport::address& where);
+  std::unique_ptr<transport::endpoint> emulate(std::unique_ptr<transport::endpoint> inner,
+                                               const emulation_config& emulation);
 
   std::unique_ptr<transport::endpoint> make_endpoint(const node_config& node, std::uint16_t port,
                                                      std::function<void(const std::string&)> log);
@@ -94,6 +102,8 @@ public:
   std::mutex mutex;
   std::map<session_no, port*> ports; ///< Guarded by mutex.
   std::set<life_id> reached;         ///< Connected, or on the way. Guarded by mutex.
+  std::map<life_id, std::string> locations; ///< Emulated. Guarded by mutex.
+  std::atomic<double> gradient_scale{1};    ///< Emulated bytes per real one.
 };
 
 /// A session's view of the endpoint.
@@ -112,7 +122,9 @@ public:
 
   void connect(transport::peer_id peer, const transport::address& where,
                transport::completion done) override {
-    if (where.size() <= sizeof(life_id)) {
+    const auto place = where.size() > sizeof(life_id) ? std::size_t(where[sizeof(life_id)]) : 0;
+    const auto own = sizeof(life_id) + 1 + place;
+    if (where.size() <= own) {
       if (done)
         done(make_error_code(errc::bad_address));
       return;
@@ -122,8 +134,10 @@ public:
       const std::lock_guard guard{plane_.mutex};
       nodes_[life] = static_cast<node_id>(peer);
       lives_[static_cast<node_id>(peer)] = life;
+      plane_.locations[life] = {reinterpret_cast<const char*>(where.data()) + sizeof(life_id) + 1,
+                                place};
     }
-    plane_.reach(life, {where.begin() + sizeof(life_id), where.end()});
+    plane_.reach(life, {where.begin() + static_cast<std::ptrdiff_t>(own), where.end()});
     if (done)
       done({});
   }
@@ -282,6 +296,40 @@ data_plane::core::make_endpoint(const node_config& node, std::uint16_t port,
   return transport::make_ucx_endpoint(std::move(ucx));
 }
 
+/// The network of the node's emulated location; contention is not part of the table's figures.
+std::unique_ptr<transport::endpoint>
+data_plane::core::emulate(std::unique_ptr<transport::endpoint> inner,
+                          const emulation_config& emulation) {
+  transport::emulation_options options;
+  options.self = life;
+  options.contention = false;
+  options.bounds.deadline = std::chrono::hours{1}; // Of emulated time.
+  options.link = [this, table = std::make_shared<link_table>(emulation.links),
+                  here = emulation.location](transport::peer_id peer) -> transport::emulated_link {
+    std::string there;
+    {
+      const std::lock_guard guard{mutex};
+      there = locations[peer];
+    }
+    if (!table->knows(there))
+      return {};
+    const auto speed = table->between(here, there);
+    return {speed.latency_s, speed.bandwidth_Bps};
+  };
+  options.nominal_bytes = [this, payload = static_cast<double>(emulation.payload_bytes)](
+                              std::span<const std::byte> header, std::size_t size) {
+    if (size == 0 || header.size() < prefix_bytes)
+      return 0.0; // Credits: latency only.
+    const auto message = actors::decode(header.subspan(prefix_bytes));
+    const bool gradients =
+        message && std::holds_alternative<actors::gradient_chunk>(message->message);
+    return gradients ? static_cast<double>(size) * gradient_scale
+                     : payload > 0 ? payload : static_cast<double>(size);
+  };
+  return transport::make_emulated_endpoint(std::move(inner), std::move(options),
+                                           transport::make_real_timer(1 / emulation.time_scale));
+}
+
 data_plane::data_plane(const node_config& node, life_id life,
                        std::function<void(const std::string&)> log)
     : core_(std::make_unique<core>()) {
@@ -294,6 +342,8 @@ data_plane::data_plane(const node_config& node, life_id life,
     if (port == 0)
       break;
     core_->endpoint = core_->make_endpoint(node, port, log);
+    if (!node.emulation.location.empty())
+      core_->endpoint = core_->emulate(std::move(core_->endpoint), node.emulation);
     if (const auto problem = core_->endpoint->listen(*core_)) {
       why = problem.message();
       continue;
@@ -309,6 +359,8 @@ data_plane::data_plane(const node_config& node, life_id life,
 
 data_plane::~data_plane() { core_->endpoint->close(); }
 
+void data_plane::scale_gradients(double factor) { core_->gradient_scale = factor; }
+
 life_id data_plane::life() const { return core_->life; }
 const transport::address& data_plane::address() const { return core_->address; }
 const std::string& data_plane::where() const { return core_->where; }
@@ -318,9 +370,19 @@ std::unique_ptr<transport::endpoint> data_plane::open_session(session_no session
 }
 
 transport::address data_plane::peer_address(const session_peer& peer) {
-  transport::address where(sizeof peer.life + peer.address.size());
-  std::memcpy(where.data(), &peer.life, sizeof peer.life);
-  std::memcpy(where.data() + sizeof peer.life, peer.address.data(), peer.address.size());
+  // Life, length of the location, location, the transport's own address.
+  const auto place = static_cast<std::uint8_t>(std::min<std::size_t>(peer.location.size(), 255));
+  transport::address where(sizeof peer.life + 1 + place + peer.address.size());
+  auto* out = where.data();
+  const auto put = [&](const void* from, std::size_t size) {
+    if (size > 0)
+      std::memcpy(out, from, size);
+    out += size;
+  };
+  put(&peer.life, sizeof peer.life);
+  put(&place, 1);
+  put(peer.location.data(), place);
+  put(peer.address.data(), peer.address.size());
   return where;
 }
 

@@ -38,6 +38,9 @@ public:
   /// `peer_address`. Close it before this.
   std::unique_ptr<transport::endpoint> open_session(session_no session);
 
+  /// Emulation: nominal bytes per real byte of gradients, once their size is known.
+  void scale_gradients(double factor);
+
   /// What a session's `connect` takes.
   static transport::address peer_address(const session_peer& peer);
 

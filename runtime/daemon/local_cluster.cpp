@@ -121,6 +121,8 @@ private:
       config.listen.port = config.data_listen.port = 0;
       config.seeds.push_back(*parse_address(control_));
     }
+    if (!config.emulation.links.empty())
+      config.emulation.links = fs::absolute(config.emulation.links);
     const auto& locations = cluster_.locations;
     if (i > 0 && !locations.empty())
       config.emulation.location = locations[(i - 1) % locations.size()];

@@ -89,6 +89,7 @@ struct session_close {
 struct session_closed {
   session_no session = 0;
   node_id node = 0;
+  std::uint64_t tasks = 0, overruns = 0; ///< Of an emulating node.
 };
 /// Scheduler to node: it is no member any more, and ends.
 struct dismissal {
@@ -118,6 +119,17 @@ using worker_actor = caf::typed_actor<caf::reacts_to<session_open>, caf::reacts_
 
 // -- membership --------------------------------------------------------------------
 
+/// What a node pretends to be; compute_s = 0: itself.
+struct emulation_report {
+  double compute_s = 0, time_scale = 1; ///< Emulated seconds; emulated per real one.
+  std::uint64_t payload_bytes = 0, sync_bytes = 0;
+};
+template <class F>
+typename F::result_type inspect(F& f, emulation_report& x) {
+  return f(caf::meta::type_name("skippipe.emulation_report"), x.compute_s, x.time_scale,
+           x.payload_bytes, x.sync_bytes);
+}
+
 /// What a node brings.
 struct join_request {
   std::uint32_t version = protocol_version;
@@ -130,6 +142,7 @@ struct join_request {
   std::uint32_t memory_microbatches = 1;
   std::string control, data, metrics; ///< HOST:PORT, for people.
   std::vector<char> data_address;     ///< For peers' data planes.
+  emulation_report emulation;
   std::uint64_t pid = 0;
   worker_actor worker;
 };
@@ -247,7 +260,8 @@ typename F::result_type inspect(F& f, session_close& x) {
 }
 template <class F>
 typename F::result_type inspect(F& f, session_closed& x) {
-  return f(caf::meta::type_name("skippipe.session_closed"), x.session, x.node);
+  return f(caf::meta::type_name("skippipe.session_closed"), x.session, x.node, x.tasks,
+           x.overruns);
 }
 template <class F>
 typename F::result_type inspect(F& f, dismissal& x) {
@@ -267,7 +281,8 @@ template <class F>
 typename F::result_type inspect(F& f, join_request& x) {
   return f(caf::meta::type_name("skippipe.join_request"), x.version, x.cluster, x.name,
            x.incarnation, x.life, x.token, x.device, x.cpu, x.dtype, x.location, x.memory_bytes,
-           x.memory_microbatches, x.control, x.data, x.metrics, x.data_address, x.pid, x.worker);
+           x.memory_microbatches, x.control, x.data, x.metrics, x.data_address,
+           x.emulation, x.pid, x.worker);
 }
 template <class F>
 typename F::result_type inspect(F& f, join_answer& x) {

@@ -2,6 +2,7 @@
 
 #include "runtime/check/node_check.hpp"
 #include "runtime/cli.hpp"
+#include "runtime/config/link_table.hpp"
 #include "runtime/daemon/coordinator.hpp"
 #include "runtime/daemon/daemon_signals.hpp"
 #include "runtime/daemon/known_clusters.hpp"
@@ -199,6 +200,8 @@ private:
     options.term = folder_.next("term");
     options.detect_within_s = config_.detect_within_s;
     options.background = background_.get();
+    if (!config_.emulation.links.empty())
+      options.links = std::make_shared<link_table>(config_.emulation.links);
     options.log = note();
     options.admit = [journal = options.journal](const std::string& name, const std::string& token) {
       return admit(journal, name, token);
@@ -280,6 +283,8 @@ private:
     const auto& where = data_->address();
     const auto* first = reinterpret_cast<const char*>(where.data());
     me.data_address.assign(first, first + where.size());
+    const auto& e = config_.emulation;
+    me.emulation = {e.compute_s, e.time_scale, e.payload_bytes, e.sync_bytes};
     me.pid = static_cast<std::uint64_t>(::getpid());
     me.worker = worker_;
     membership_ = std::make_unique<membership>(std::move(join));

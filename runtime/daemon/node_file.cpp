@@ -60,16 +60,15 @@ std::string node_file_text(const node_config& node) {
                    {"trace", toml::table{{"enabled", node.trace}}},
                    {"log", toml::table{{"level", node.log_level}}}};
   const auto& e = node.emulation;
-  if (!e.location.empty() || e.compute_s > 0)
-    file.insert("emulation",
-                toml::table{{"compute_s", e.compute_s},
-                            {"payload_bytes", static_cast<std::int64_t>(e.payload_bytes)},
-                            {"sync_bytes", static_cast<std::int64_t>(e.sync_bytes)},
-                            {"time_scale", e.time_scale}});
-  if (!e.location.empty()) {
-    file["emulation"].as_table()->insert("location", e.location);
-    file["emulation"].as_table()->insert("links", e.links.string());
-  }
+  toml::table emulation{{"compute_s", e.compute_s},
+                        {"payload_bytes", static_cast<std::int64_t>(e.payload_bytes)},
+                        {"sync_bytes", static_cast<std::int64_t>(e.sync_bytes)},
+                        {"time_scale", e.time_scale}};
+  if (!e.location.empty())
+    emulation.insert("location", e.location);
+  if (!e.links.empty())
+    emulation.insert("links", e.links.string());
+  file.insert("emulation", emulation);
   std::ostringstream out;
   out << "# Written by `skippipe up`.\n" << file << '\n';
   return out.str();

@@ -56,10 +56,10 @@ void worker_state::close() {
   if (auto old = std::exchange(session, nullptr))
     options.desk->submit(work_kind::other, [old = std::move(old), to = coordinator, node = node,
                                             me = worker_actor{self}]() mutable {
-      const auto number = old->number();
+      session_closed report{old->number(), node, old->emulated().tasks, old->emulated().overruns};
       old.reset();
       if (to)
-        caf::send_as(me, to, session_closed{number, node});
+        caf::send_as(me, to, report);
     });
 }
 

@@ -121,6 +121,12 @@ worker_session::worker_session(const worker_host& host, session_open order, work
     : host_(host), order_(std::move(order)), coordinator_(std::move(coordinator)),
       job_(parse_job(order_)), samples_(std::make_unique<sample_source>()) {
   job_.device = host_.config->device;
+  emulated_ = std::make_shared<emulated_compute>();
+  const auto& emulation = host_.config->emulation;
+  const scheduler::instance ratios;
+  emulated_->forward_s = emulation.compute_s / emulation.time_scale;
+  emulated_->loss_s = ratios.loss_ratio * emulated_->forward_s;
+  emulated_->backward_s = ratios.backward_ratio * emulated_->forward_s;
   const auto fetch = fetch_from(*host_.system, caf::actor_cast<file_source>(coordinator_));
   if (!order_.data.id.empty())
     *samples_ =
@@ -194,7 +200,14 @@ shard_factory worker_session::make_factory() {
       options.restore = [this](model::shard& shard) {
         model::restore_shard(shard, model::checkpoint_reader{restored_from_});
       };
-    return make_torch_shard(std::move(options));
+    auto shard = make_torch_shard(std::move(options));
+    const auto& emulation = host_.config->emulation;
+    const auto gradient_bytes = static_cast<double>(shard->gradient_view(0, 1).data.size())
+                                * static_cast<double>(shard->gradient_size());
+    if (emulation.sync_bytes > 0)
+      host_.data->scale_gradients(static_cast<double>(emulation.sync_bytes) / gradient_bytes);
+    return emulation.compute_s > 0 ? make_emulated_shard(std::move(shard), emulated_)
+                                   : std::move(shard);
   };
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/compute_pool.hpp"
+#include "actors/emulated_shard.hpp"
 #include "actors/node.hpp"
 #include "actors/tracer.hpp"
 #include "runtime/config/job_config.hpp"
@@ -49,6 +50,7 @@ public:
   session_no number() const { return order_.session; }
   void deliver(const session_message& message); ///< From the job's scheduler.
   void peer_gone(node_id node);
+  const actors::emulated_compute& emulated() const { return *emulated_; }
 
 private:
   class net;
@@ -65,6 +67,7 @@ private:
   std::shared_ptr<actors::mail_router> router_;
   std::shared_ptr<net> net_;
   std::shared_ptr<actors::environment> env_;
+  std::shared_ptr<actors::emulated_compute> emulated_;
   actors::node_actor node_;
   actors::tracer_actor tracer_;
 };

@@ -46,7 +46,11 @@ json started(const run_summary& run) {
           {"skipping", run.skipping},
           {"swapping", run.swapping},
           {"committed", run.committed},
-          {"last", run.last}};
+          {"last", run.last},
+          {"makespan_s", run.makespan_s},
+          {"planned_iteration_s", run.planned_s},
+          {"relay_share", run.relay_share},
+          {"time_scale", run.time_scale}};
 }
 
 json iteration(const actors::iteration_report& report) {
@@ -118,6 +122,10 @@ void tell(const json& event, reporter& report) {
     run.swapping = whole<std::uint32_t>(event, "swapping");
     run.committed = whole<iteration_no>(event, "committed");
     run.last = whole<iteration_no>(event, "last");
+    run.makespan_s = number(event, "makespan_s");
+    run.planned_s = number(event, "planned_iteration_s");
+    run.relay_share = number(event, "relay_share");
+    run.time_scale = number(event, "time_scale");
     report.started(run);
   } else if (what == "iteration") {
     actors::iteration_report x;

@@ -20,6 +20,9 @@ struct run_summary {
   std::string strategy;
   std::uint32_t skipping = 0, swapping = 0; ///< Microbatches.
   iteration_no committed = 0, last = 0;
+  double makespan_s = 0, planned_s = 0; ///< By the plan; with gradient reduction.
+  double relay_share = 0;               ///< Of the planned work, that of stages 1...
+  double time_scale = 0;                ///< Emulated seconds per real one; 0: nothing was measured.
 };
 run_summary summary_of(const std::filesystem::path& run_dir, const job_config& job,
                        const scheduler::plan& plan, iteration_no committed, iteration_no last);

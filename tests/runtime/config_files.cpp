@@ -1,11 +1,14 @@
 // Every job file in configs/ can be read, says in comments what it is for, and is what its name says.
 #include "runtime/config/job_config.hpp"
+#include "runtime/config/link_table.hpp"
+#include "runtime/config/node_config.hpp"
 
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 using namespace skippipe;
 using namespace skippipe::runtime;
@@ -14,7 +17,6 @@ namespace {
 
 const std::filesystem::path folder = SKIPPIPE_SOURCE_DIR "/configs";
 
-/// Node and cluster files have tests of their own.
 bool is_job(const std::filesystem::path& file) {
   return toml::parse_file(file.string()).contains("job");
 }
@@ -46,6 +48,67 @@ TEST_CASE("every job file in configs/ loads", "[config]") {
     INFO(name);
     CHECK(names.count(name) == 1);
   }
+}
+
+TEST_CASE("every node and cluster file in configs/ loads", "[config]") {
+  std::size_t nodes = 0, clusters = 0;
+  for (const auto& entry : std::filesystem::directory_iterator{folder}) {
+    if (entry.path().extension() != ".toml" || is_job(entry.path()))
+      continue;
+    INFO(entry.path());
+    problem_list problems;
+    const bool cluster = toml::parse_file(entry.path().string()).contains("cluster");
+    const bool loaded = cluster ? load_cluster(entry.path(), {}, problems).has_value()
+                                : load_node(entry.path(), {}, problems).has_value();
+    INFO(problems.text());
+    CHECK(loaded);
+    ++(cluster ? clusters : nodes);
+  }
+  CHECK(nodes == 4);
+  CHECK(clusters == 2);
+}
+
+TEST_CASE("the table of twelve regions is whole", "[config][emulation]") {
+  const link_table table{folder / "twelve-regions.json"};
+  REQUIRE(table.locations().size() == 12);
+  for (const auto& a : table.locations())
+    for (const auto& b : table.locations()) {
+      const auto speed = table.between(a, b);
+      CHECK(speed.latency_s == table.between(b, a).latency_s);
+      CHECK(speed.latency_s >= 1e-3);
+      CHECK(speed.latency_s < 0.2);
+      CHECK(speed.bandwidth_Bps > 5e6); // The published table has one link a thousand times slower.
+    }
+}
+
+TEST_CASE("a damaged table of links is refused with its place", "[config][emulation]") {
+  const auto file = std::filesystem::temp_directory_path()
+                    / ("skippipe-links-" + std::to_string(::getpid()) + ".json");
+  const auto problem_of = [&](const std::string& text) {
+    std::ofstream{file} << text;
+    try {
+      link_table{file};
+    } catch (const std::runtime_error& problem) {
+      return std::string{problem.what()};
+    }
+    return std::string{};
+  };
+  const std::string rows = R"("latency_ms":[[1,2],[2,1]],"bandwidth_MBps":[[9,9],[9,9]])";
+  CHECK(problem_of(R"({"locations":["a","b"],)" + rows + "}") == "");
+  CHECK(problem_of("[]").find("JSON object") != std::string::npos);
+  CHECK(problem_of("{" + rows + "}").find("locations") != std::string::npos);
+  CHECK(problem_of(R"({"locations":["a","a"],)" + rows + "}").find("once") != std::string::npos);
+  CHECK(problem_of(R"({"locations":["a"],)" + rows + "}").find("latency_ms") != std::string::npos);
+  CHECK(problem_of(R"({"locations":["a","b"],"latency_ms":[[1,2],[2]],"bandwidth_MBps":[]})")
+            .find("latency_ms[1]")
+        != std::string::npos);
+  CHECK(problem_of(R"({"locations":["a"],"latency_ms":[[-1]],"bandwidth_MBps":[[1]]})")
+            .find("latency_ms[0][0]")
+        != std::string::npos);
+  CHECK(problem_of(R"({"locations":["a"],"latency_ms":[[1]],"bandwidth_MBps":[[0]]})")
+            .find("above 0")
+        != std::string::npos);
+  std::filesystem::remove(file);
 }
 
 TEST_CASE("the quickstart skips, on two nodes per stage", "[config]") {
