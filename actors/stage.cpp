@@ -107,9 +107,9 @@ void stage_state::enter(attempt_no attempt) {
   attempt_ = attempt;
   reducing_ = false;
   queue_ = task_queue{plan_.order, plan_.memory};
-  // As many inputs may wait as microbatches fit; each is one boundary tensor, far smaller than what
-  // a slot holds.
-  window_ = credit_window{plan_.order, options_.env->node, plan_.memory};
+  // Twice as many inputs may be on their way or wait as microbatches fit: a credit takes a trip to the
+  // sender, which must not be felt. Each is one boundary tensor, far smaller than what a slot holds.
+  window_ = credit_window{plan_.order, options_.env->node, 2 * plan_.memory};
   inputs_.clear();
   outbox_.clear();
   contributions_.clear();

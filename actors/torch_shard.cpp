@@ -17,7 +17,10 @@ namespace {
 class torch_shard final : public shard_worker {
 public:
   explicit torch_shard(torch_shard_options options)
-      : options_(std::move(options)), shard_(options_.shard), device_(options_.shard.device) {
+      : options_(std::move(options)), shard_(options_.shard), device_(options_.shard.device),
+        type_(options_.shard.model.compute == model::dtype::bfloat16  ? at::kBFloat16
+              : options_.shard.model.compute == model::dtype::float64 ? at::kDouble
+                                                                      : at::kFloat) {
     if (options_.restore) {
       options_.restore(shard_);
       shard_.values_changed();
@@ -27,11 +30,11 @@ public:
   payload first_forward(slot key, iteration_no iteration, microbatch_id id) override {
     auto [inputs, targets] = split(options_.samples.training(iteration, id));
     targets_[key] = targets;
-    return to_payload(shard_.forward(key, inputs));
+    return outgoing(shard_.forward(key, inputs));
   }
 
   payload forward(slot key, const payload& input) override {
-    return to_payload(shard_.forward(key, checked(input)));
+    return outgoing(shard_.forward(key, checked(input)));
   }
 
   loss_output loss(slot key, const payload& hidden, double scale) override {
@@ -39,12 +42,12 @@ public:
     targets_.erase(key);
     auto result =
         shard_.loss(key, checked(hidden), targets, scale / static_cast<double>(targets.numel()));
-    return {result.loss_sum, result.tokens, to_payload(result.grad)};
+    return {result.loss_sum, result.tokens, outgoing(result.grad)};
   }
 
   payload backward(slot key, const payload& gradient) override {
     auto result = shard_.backward(key, checked(gradient));
-    return result.defined() ? to_payload(result) : payload{};
+    return result.defined() ? outgoing(result) : payload{};
   }
 
   void reset() override {
@@ -55,10 +58,10 @@ public:
   }
 
   payload first_infer(microbatch_id batch) override {
-    return to_payload(shard_.infer(split(options_.samples.validation(batch)).first));
+    return outgoing(shard_.infer(split(options_.samples.validation(batch)).first));
   }
 
-  payload infer(const payload& input) override { return to_payload(shard_.infer(checked(input))); }
+  payload infer(const payload& input) override { return outgoing(shard_.infer(checked(input))); }
 
   loss_output infer_loss(microbatch_id batch, const payload& hidden) override {
     const auto targets = split(options_.samples.validation(batch)).second;
@@ -123,7 +126,12 @@ private:
     if (tensor.dim() != 3 || tensor.size(0) != rows || tensor.size(1) != time
         || tensor.size(2) != channels)
       throw std::invalid_argument("an activation of another shape than this job's");
-    return tensor.to(device_);
+    // What came as bfloat16 is computed on in the shard's own type.
+    return options_.wire_bfloat16 ? tensor.to(device_, type_) : tensor.to(device_);
+  }
+
+  payload outgoing(const at::Tensor& tensor) const {
+    return to_payload(options_.wire_bfloat16 ? tensor.to(at::kBFloat16) : tensor);
   }
 
   static at::Tensor gradient_of(const payload& share, const at::Tensor& own) {
@@ -147,6 +155,7 @@ private:
   torch_shard_options options_;
   model::shard shard_;
   at::Device device_;
+  at::ScalarType type_; ///< Of activations.
   std::map<slot, at::Tensor> targets_;
 };
 

@@ -21,6 +21,8 @@ struct torch_shard_options {
   model::shard_options shard;
   std::uint32_t microbatch_size = 1; ///< B.
   sample_source samples;             ///< Stage 0 only.
+  /// Activations and their gradients travel as bfloat16, whatever is computed in.
+  bool wire_bfloat16 = false;
   /// Writes a snapshot; runs on a background thread; throws on failure.
   std::function<void(const model::shard_snapshot&)> write_snapshot;
   /// Fills values and optimizer state after construction (restore); empty for a fresh start.

@@ -53,7 +53,8 @@ public:
       : options_(std::move(options)), inner_(std::move(inner)) {
     if (options_.secret.size() < 16)
       throw std::invalid_argument("a sealed endpoint needs a secret of at least 16 bytes");
-    if (RAND_bytes(reinterpret_cast<unsigned char*>(&epoch_), sizeof epoch_) != 1)
+    epoch_ = options_.epoch;
+    if (epoch_ == 0 && RAND_bytes(reinterpret_cast<unsigned char*>(&epoch_), sizeof epoch_) != 1)
       throw std::runtime_error("no random numbers; check OpenSSL");
   }
   ~sealed() override { close(); }
@@ -63,9 +64,7 @@ public:
     return inner_->listen(*this);
   }
   address local_address() const override {
-    address all = inner_->local_address();
-    field_writer(all).put(options_.incarnation).put(epoch_);
-    return all;
+    return sealed_address(inner_->local_address(), options_.incarnation, epoch_);
   }
   void connect(peer_id peer, const address& where, completion done) override;
   void disconnect(peer_id peer) override {
@@ -305,6 +304,11 @@ void sealed::ban(peer_id from, errc code, std::string_view why) {
 limits limits_below_seal(limits bounds) {
   bounds.max_header += seal_prefix_size;
   return bounds;
+}
+
+address sealed_address(address inner, std::uint64_t incarnation, std::uint64_t epoch) {
+  field_writer(inner).put(incarnation).put(epoch);
+  return inner;
 }
 
 std::unique_ptr<endpoint> make_sealed_endpoint(std::unique_ptr<endpoint> inner,

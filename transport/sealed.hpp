@@ -23,12 +23,18 @@ struct sealed_options {
   peer_id self = 0;
   std::uint64_t incarnation = 0; ///< Of this node; a later life has a greater one.
   std::vector<std::byte> secret; ///< The job's, at least 16 bytes; all its nodes have it.
+  /// 0: random, and told to others in the address. Else agreed upon: then no endpoint may ever use the
+  /// secret a second time.
+  std::uint64_t epoch = 0;
   /// Told of what was dropped, in one line. Called as a callback of the endpoint.
   std::function<void(peer_id peer, std::string_view line)> log;
 };
 
 /// What the wrapped endpoint must allow so that `bounds` hold for the messages inside.
 limits limits_below_seal(limits bounds);
+
+/// The address of a sealed endpoint whose incarnation and epoch are known, over the wrapped one's.
+address sealed_address(address inner, std::uint64_t incarnation, std::uint64_t epoch);
 
 /// Addresses of a sealed endpoint work with sealed endpoints only; they name the receiver's life.
 std::unique_ptr<endpoint> make_sealed_endpoint(std::unique_ptr<endpoint> inner,

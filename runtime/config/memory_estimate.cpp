@@ -53,7 +53,7 @@ memory_estimate estimate_memory(const memory_question& q) {
   result.gradients = parameters * (q.deterministic ? sizeof(std::int64_t) : master);
   result.optimizer = 2 * parameters * master;
   result.activations = q.memory_microbatches * activation_bytes(q);
-  result.boundary = 2 * q.memory_microbatches * rows(q) * q.model.dim * element;
+  result.boundary = 3 * q.memory_microbatches * rows(q) * q.model.dim * element;
   result.snapshot = q.snapshot ? 3 * parameters * master : 0;
   return result;
 }

@@ -157,6 +157,9 @@ void read_data_plane(const toml_document& document, node_config& node, problem_l
     table.complain("backend", "expected 'tls', as security.trusted_interfaces names no interface "
                               "for node.data_listen = '"
                                   + node.data_listen.text() + "', got 'ucx'");
+  if (node.sealed && !node.tls)
+    table.complain("sealed", "expected false, as security.mode is 'insecure' and the job's secret would "
+                             "travel in clear, got true");
   if (node.data_backend == "tls" && !node.tls)
     table.complain("backend", "expected 'ucx', as security.mode is 'insecure', got 'tls'");
 }

@@ -43,6 +43,9 @@ struct job_host {
   std::shared_ptr<const link_table> links; ///< Of emulated nodes; null: none.
   std::filesystem::path dir; ///< Of datasets and runs.
   std::uint64_t term = 1;
+  std::string wire_dtype = "float32";
+  bool sealed = false;
+  double patience_s = 6; ///< For the loss of a node whose peers cannot reach it.
   std::function<void(std::function<void()>)> in_turn;               ///< Thread-safe.
   std::function<void(double seconds, std::function<void()>)> later; ///< The same, after a while.
   std::function<void(const nlohmann::json&)> emit; ///< An event, to all who follow.

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <exception>
 #include <future>
+#include <random>
 #include <utility>
 
 namespace skippipe::runtime::daemon {
@@ -110,6 +111,7 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
   made->options = make_job_options(made->job, made->problem, plan_job(made->problem, made->job),
                                    *checkpoints, last);
   made->options.term = host_.term;
+  made->options.patience_ns = static_cast<std::int64_t>(1e9 * host_.patience_s);
   record_plan(run_dir, made->problem, made->options.plan);
   made->summary =
       summary_of(run_dir, made->job, made->options.plan, checkpoints->committed(), last);
@@ -149,6 +151,10 @@ void cluster_job::open(launch& planned) {
     record_.nodes.push_back(nodes_[i].name);
   }
   host_.changed(record_);
+  std::vector<char> secret(host_.sealed ? 32 : 0);
+  std::random_device random;
+  for (auto& byte : secret)
+    byte = static_cast<char>(random());
   const auto& arrangement = launch_->options.plan.arrangement;
   for (stage_id stage = 0; stage < arrangement.size(); ++stage)
     for (const auto node : arrangement[stage]) {
@@ -163,6 +169,8 @@ void cluster_job::open(launch& planned) {
       if (stage == 0)
         order.data = record_.data;
       order.checkpoint = launch_->restored;
+      order.secret = secret;
+      order.wire_dtype = host_.wire_dtype;
       opening_.insert(node);
       caf::anon_send(nodes_[node].worker, std::move(order));
       host_.placed(nodes_[node].name, stage, "");

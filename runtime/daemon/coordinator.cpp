@@ -57,6 +57,10 @@ std::string coordinator_state::refuse(const join_request& wanted, bool& permanen
   if (wanted.cluster != options.cluster)
     return "it asks for the cluster '" + wanted.cluster + "', this is '" + options.cluster
            + "'; correct node.cluster or node.seeds";
+  if (wanted.wire_dtype != options.wire_dtype || wanted.sealed != options.sealed)
+    return "its data_plane says wire_dtype = '" + wanted.wire_dtype
+           + "', sealed = " + (wanted.sealed ? "true" : "false") + ", the scheduler's '"
+           + options.wire_dtype + "', " + (options.sealed ? "true" : "false") + "; make them equal";
   const auto known = members_.find(wanted.name);
   if (known != members_.end() && known->second.is_there()) {
     permanent = false; // Its earlier life may not have been missed yet.

@@ -24,6 +24,8 @@ struct coordinator_options {
   std::filesystem::path dir, journal;
   std::uint64_t term = 1;
   double detect_within_s = 4;
+  std::string wire_dtype = "float32";
+  bool sealed = false;
   actors::compute_pool* background = nullptr;
   std::shared_ptr<const link_table> links; ///< Of emulated nodes; null: none.
   std::function<void(const std::string&)> log; ///< One line; any thread.

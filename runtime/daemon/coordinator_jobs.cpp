@@ -111,6 +111,9 @@ job_host coordinator_state::make_host() {
   host.background = options.background;
   host.shelf = &shelf;
   host.links = options.links;
+  host.wire_dtype = options.wire_dtype;
+  host.sealed = options.sealed;
+  host.patience_s = 1.5 * options.detect_within_s;
   host.dir = options.dir;
   host.term = options.term;
   host.in_turn = [me = local_coordinator_actor{self}](std::function<void()> work) {

@@ -62,7 +62,8 @@ struct session_open {
   std::vector<session_peer> peers;
   file_set data;            ///< Of origins; else empty.
   file_set checkpoint;      ///< To restore; empty: a fresh start.
-  std::vector<char> secret; ///< Of sealed payloads; else empty.
+  std::vector<char> secret; ///< Of sealed payloads, of this session only; else empty.
+  std::string wire_dtype;   ///< Of activations and their gradients on their way.
 };
 /// Node to scheduler: orders can come, or why not.
 struct session_opened {
@@ -137,7 +138,9 @@ struct join_request {
   std::uint64_t incarnation = 0; ///< Grows with every life of the node.
   std::uint64_t life = 0;        ///< Its name on the data plane in this life.
   std::string token;             ///< Of a node that joins for the first time; may be empty.
-  std::string device, cpu, dtype, location;
+  std::string device, cpu, location;
+  std::string wire_dtype; ///< All of a cluster must agree; so must they on
+  bool sealed = false;    ///< whether payloads are encrypted on top of the backend.
   std::uint64_t memory_bytes = 0;
   std::uint32_t memory_microbatches = 1;
   std::string control, data, metrics; ///< HOST:PORT, for people.
@@ -240,7 +243,7 @@ typename F::result_type inspect(F& f, session_peer& x) {
 template <class F>
 typename F::result_type inspect(F& f, session_open& x) {
   return f(caf::meta::type_name("skippipe.session_open"), x.session, x.node, x.file, x.job,
-           x.overrides, x.microbatches, x.peers, x.data, x.checkpoint, x.secret);
+           x.overrides, x.microbatches, x.peers, x.data, x.checkpoint, x.secret, x.wire_dtype);
 }
 template <class F>
 typename F::result_type inspect(F& f, session_opened& x) {
@@ -280,7 +283,7 @@ typename F::result_type inspect(F& f, trace_batch& x) {
 template <class F>
 typename F::result_type inspect(F& f, join_request& x) {
   return f(caf::meta::type_name("skippipe.join_request"), x.version, x.cluster, x.name,
-           x.incarnation, x.life, x.token, x.device, x.cpu, x.dtype, x.location, x.memory_bytes,
+           x.incarnation, x.life, x.token, x.device, x.cpu, x.location, x.wire_dtype, x.sealed, x.memory_bytes,
            x.memory_microbatches, x.control, x.data, x.metrics, x.data_address,
            x.emulation, x.pid, x.worker);
 }

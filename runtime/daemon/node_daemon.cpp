@@ -199,6 +199,8 @@ private:
     std::filesystem::create_directories(options.journal);
     options.term = folder_.next("term");
     options.detect_within_s = config_.detect_within_s;
+    options.wire_dtype = config_.wire_dtype;
+    options.sealed = config_.sealed;
     options.background = background_.get();
     if (!config_.emulation.links.empty())
       options.links = std::make_shared<link_table>(config_.emulation.links);
@@ -273,7 +275,8 @@ private:
     me.life = life;
     me.device = config_.device;
     me.cpu = cpu_kind();
-    me.dtype = config_.wire_dtype;
+    me.wire_dtype = config_.wire_dtype;
+    me.sealed = config_.sealed;
     me.location =
         config_.emulation.location.empty() ? config_.location : config_.emulation.location;
     me.memory_bytes = memory_of_machine();

@@ -54,7 +54,7 @@ public:
     if (!order.secret.empty()) {
       transport::sealed_options seal;
       seal.self = self_;
-      seal.incarnation = order.session;
+      seal.incarnation = seal.epoch = order.session;
       seal.secret.resize(order.secret.size());
       std::memcpy(seal.secret.data(), order.secret.data(), order.secret.size());
       endpoint = transport::make_sealed_endpoint(std::move(endpoint), std::move(seal));
@@ -67,7 +67,10 @@ public:
         });
     for (const auto& peer : order.peers)
       if (peer.node != self_)
-        data_->connect(peer.node, data_plane::peer_address(peer));
+        data_->connect(peer.node, order.secret.empty()
+                                      ? data_plane::peer_address(peer)
+                                      : transport::sealed_address(data_plane::peer_address(peer),
+                                                                  order.session, order.session));
   }
 
   void send(node_id to, wire_message message, payload tensor) override {
@@ -195,6 +198,7 @@ std::shared_ptr<environment> worker_session::make_environment() {
 shard_factory worker_session::make_factory() {
   return [this](node_id, const assign& order) {
     auto options = shard_options_of(job_, order.stage, *samples_);
+    options.wire_bfloat16 = order_.wire_dtype == "bfloat16";
     options.write_snapshot = [this](const model::shard_snapshot& taken) { send_snapshot(taken); };
     if (!restored_from_.empty())
       options.restore = [this](model::shard& shard) {
