@@ -21,6 +21,10 @@ function(skippipe_test name)
   endif()
   add_executable(test_${name} ${ARG_SOURCES})
   target_link_libraries(test_${name} PRIVATE ${ARG_DEPS} skippipe_catch_main)
+  if(SKIPPIPE_SANITIZE)
+    # Ten times slower: tests of many random cases take fewer.
+    target_compile_definitions(test_${name} PRIVATE SKIPPIPE_SANITIZED)
+  endif()
   target_compile_definitions(test_${name} PRIVATE
     SKIPPIPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SKIPPIPE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   set(test ${SKIPPIPE_TEST_PREFIX}${name})

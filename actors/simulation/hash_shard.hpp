@@ -25,6 +25,10 @@ public:
   using gradient = std::array<std::uint64_t, elements>;
 
   hash_shard(std::uint64_t seed, stage_id stage);
+  ~hash_shard() override {
+    if (on_end)
+      on_end();
+  }
 
   payload first_forward(slot key, iteration_no iteration, microbatch_id id) override;
   payload forward(slot key, const payload& input) override;
@@ -50,6 +54,7 @@ public:
   /// Makes the norms of the next `times` reductions not finite.
   void spoil_norms(unsigned times) { spoiled_ = times; }
   std::function<void(iteration_no, std::uint64_t hash)> on_snapshot;
+  std::function<void()> on_end; ///< When it is destroyed.
 
 private:
   void open(slot key, std::uint64_t activation);

@@ -60,6 +60,7 @@ sim_result sim_cluster::run() {
       if (on_shard)
         on_shard(id, *shard);
       shards[id] = shard.get();
+      shard->on_end = [&shards, id] { shards[id] = nullptr; };
       return shard;
     };
     handles.push_back(system.spawn(actors::node, std::move(node_opts)));
