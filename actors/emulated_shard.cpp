@@ -13,9 +13,9 @@ private:
   template <class Work>
   auto timed(double seconds, Work work) {
     using steady = std::chrono::steady_clock;
-    const auto until = steady::now()
-                       + std::chrono::duration_cast<steady::duration>(
-                           std::chrono::duration<double>{seconds});
+    const auto until =
+        steady::now()
+        + std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>{seconds});
     auto result = work();
     ++times_->tasks;
     if (steady::now() > until)

@@ -20,8 +20,9 @@ double reduction_seconds(const instance& problem, const std::vector<node_id>& no
     for (const node_id b : nodes) {
       const std::size_t link = a * problem.nodes.size() + b;
       if (a != b)
-        round = std::max(round, problem.latency_s[link]
-                                    + bytes / double(r) / std::max(problem.bandwidth_Bps[link], 1e-9));
+        round =
+            std::max(round, problem.latency_s[link]
+                                + bytes / double(r) / std::max(problem.bandwidth_Bps[link], 1e-9));
     }
   return 2 * round;
 }

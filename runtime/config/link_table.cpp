@@ -57,8 +57,8 @@ bool link_table::knows(const std::string& location) const {
 }
 
 std::size_t link_table::index(const std::string& location) const {
-  return static_cast<std::size_t>(
-      std::find(locations_.begin(), locations_.end(), location) - locations_.begin());
+  return static_cast<std::size_t>(std::find(locations_.begin(), locations_.end(), location)
+                                  - locations_.begin());
 }
 
 link_speed link_table::between(const std::string& from, const std::string& to) const {

@@ -158,8 +158,9 @@ void read_data_plane(const toml_document& document, node_config& node, problem_l
                               "for node.data_listen = '"
                                   + node.data_listen.text() + "', got 'ucx'");
   if (node.sealed && !node.tls)
-    table.complain("sealed", "expected false, as security.mode is 'insecure' and the job's secret would "
-                             "travel in clear, got true");
+    table.complain("sealed",
+                   "expected false, as security.mode is 'insecure' and the job's secret would "
+                   "travel in clear, got true");
   if (node.data_backend == "tls" && !node.tls)
     table.complain("backend", "expected 'ucx', as security.mode is 'insecure', got 'tls'");
 }
@@ -181,8 +182,8 @@ void read_emulation(const toml_document& document, node_config& node, problem_li
   try {
     const link_table known{e.links};
     if (!e.location.empty() && !known.knows(e.location))
-      table.complain("location", "expected a location of " + e.links.string() + ", got '"
-                                     + e.location + "'");
+      table.complain("location",
+                     "expected a location of " + e.links.string() + ", got '" + e.location + "'");
   } catch (const std::exception& problem) {
     table.complain("links", problem.what());
   }

@@ -41,7 +41,7 @@ struct job_host {
   actors::compute_pool* background = nullptr;
   file_shelf* shelf = nullptr;
   std::shared_ptr<const link_table> links; ///< Of emulated nodes; null: none.
-  std::filesystem::path dir; ///< Of datasets and runs.
+  std::filesystem::path dir;               ///< Of datasets and runs.
   std::uint64_t term = 1;
   std::string wire_dtype = "float32";
   bool sealed = false;
@@ -134,9 +134,9 @@ private:
   std::shared_ptr<trace_keeper> traces_;
   actors::scheduler_actor scheduler_;
   actors::tracer_actor tracer_;
-  double time_scale_ = 1;                    ///< Emulated seconds per real one.
-  std::uint64_t tasks_ = 0, overruns_ = 0;   ///< Of emulating nodes, all sessions together.
-  nlohmann::json progress_; ///< The last iteration's event.
+  double time_scale_ = 1;                  ///< Emulated seconds per real one.
+  std::uint64_t tasks_ = 0, overruns_ = 0; ///< Of emulating nodes, all sessions together.
+  nlohmann::json progress_;                ///< The last iteration's event.
 };
 
 } // namespace skippipe::runtime::daemon

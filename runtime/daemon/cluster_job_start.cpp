@@ -37,9 +37,9 @@ void describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
   time_scale = first.time_scale;
   for (std::size_t i = 0; i < n; ++i)
     problem.nodes[i].compute_s = nodes[i].emulation.compute_s;
-  const bool placed = links != nullptr && std::all_of(nodes.begin(), nodes.end(), [&](const auto& x) {
-                        return links->knows(x.location);
-                      });
+  const bool placed = links != nullptr
+                      && std::all_of(nodes.begin(), nodes.end(),
+                                     [&](const auto& x) { return links->knows(x.location); });
   if (!placed)
     return;
   problem.arrangement.clear();
@@ -52,8 +52,7 @@ void describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
       problem.bandwidth_Bps[a * n + b] = speed.bandwidth_Bps;
       problem.link_s[a * n + b] =
           a == b ? 0
-                 : speed.latency_s
-                       + static_cast<double>(first.payload_bytes) / speed.bandwidth_Bps;
+                 : speed.latency_s + static_cast<double>(first.payload_bytes) / speed.bandwidth_Bps;
     }
   problem.sync_bytes.assign(problem.stages, static_cast<double>(first.sync_bytes));
 }
@@ -118,8 +117,7 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
   made->summary.makespan_s = made->options.plan.makespan_s;
   made->summary.planned_s = scheduler::iteration_seconds(made->problem, made->options.plan)
                                 .value_or(made->options.plan.makespan_s);
-  made->summary.relay_share =
-      scheduler::figures_of(made->problem, made->options.plan).relay_share;
+  made->summary.relay_share = scheduler::figures_of(made->problem, made->options.plan).relay_share;
   made->summary.time_scale = made->time_scale;
   made->nodes = std::move(nodes);
   return [self = shared_from_this(), made] { self->open(*made); };

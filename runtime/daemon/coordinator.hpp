@@ -27,7 +27,7 @@ struct coordinator_options {
   std::string wire_dtype = "float32";
   bool sealed = false;
   actors::compute_pool* background = nullptr;
-  std::shared_ptr<const link_table> links; ///< Of emulated nodes; null: none.
+  std::shared_ptr<const link_table> links;     ///< Of emulated nodes; null: none.
   std::function<void(const std::string&)> log; ///< One line; any thread.
   /// The name in the certificate of a directly connected process; "" where there is none. May block.
   std::function<std::string(const caf::node_id&)> certificate_name;

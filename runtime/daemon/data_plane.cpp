@@ -100,8 +100,8 @@ public:
   std::string where;
   std::unique_ptr<transport::endpoint> endpoint;
   std::mutex mutex;
-  std::map<session_no, port*> ports; ///< Guarded by mutex.
-  std::set<life_id> reached;         ///< Connected, or on the way. Guarded by mutex.
+  std::map<session_no, port*> ports;        ///< Guarded by mutex.
+  std::set<life_id> reached;                ///< Connected, or on the way. Guarded by mutex.
   std::map<life_id, std::string> locations; ///< Emulated. Guarded by mutex.
   std::atomic<double> gradient_scale{1};    ///< Emulated bytes per real one.
 };
@@ -323,8 +323,9 @@ data_plane::core::emulate(std::unique_ptr<transport::endpoint> inner,
     const auto message = actors::decode(header.subspan(prefix_bytes));
     const bool gradients =
         message && std::holds_alternative<actors::gradient_chunk>(message->message);
-    return gradients ? static_cast<double>(size) * gradient_scale
-                     : payload > 0 ? payload : static_cast<double>(size);
+    return gradients     ? static_cast<double>(size) * gradient_scale
+           : payload > 0 ? payload
+                         : static_cast<double>(size);
   };
   return transport::make_emulated_endpoint(std::move(inner), std::move(options),
                                            transport::make_real_timer(1 / emulation.time_scale));

@@ -263,8 +263,7 @@ typename F::result_type inspect(F& f, session_close& x) {
 }
 template <class F>
 typename F::result_type inspect(F& f, session_closed& x) {
-  return f(caf::meta::type_name("skippipe.session_closed"), x.session, x.node, x.tasks,
-           x.overruns);
+  return f(caf::meta::type_name("skippipe.session_closed"), x.session, x.node, x.tasks, x.overruns);
 }
 template <class F>
 typename F::result_type inspect(F& f, dismissal& x) {
@@ -283,8 +282,8 @@ typename F::result_type inspect(F& f, trace_batch& x) {
 template <class F>
 typename F::result_type inspect(F& f, join_request& x) {
   return f(caf::meta::type_name("skippipe.join_request"), x.version, x.cluster, x.name,
-           x.incarnation, x.life, x.token, x.device, x.cpu, x.location, x.wire_dtype, x.sealed, x.memory_bytes,
-           x.memory_microbatches, x.control, x.data, x.metrics, x.data_address,
+           x.incarnation, x.life, x.token, x.device, x.cpu, x.location, x.wire_dtype, x.sealed,
+           x.memory_bytes, x.memory_microbatches, x.control, x.data, x.metrics, x.data_address,
            x.emulation, x.pid, x.worker);
 }
 template <class F>

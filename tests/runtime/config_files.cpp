@@ -105,9 +105,9 @@ TEST_CASE("a damaged table of links is refused with its place", "[config][emulat
   CHECK(problem_of(R"({"locations":["a"],"latency_ms":[[-1]],"bandwidth_MBps":[[1]]})")
             .find("latency_ms[0][0]")
         != std::string::npos);
-  CHECK(problem_of(R"({"locations":["a"],"latency_ms":[[1]],"bandwidth_MBps":[[0]]})")
-            .find("above 0")
-        != std::string::npos);
+  CHECK(
+      problem_of(R"({"locations":["a"],"latency_ms":[[1]],"bandwidth_MBps":[[0]]})").find("above 0")
+      != std::string::npos);
   std::filesystem::remove(file);
 }
 

@@ -127,7 +127,8 @@ TEST_CASE("bad node files name the key and what was expected", "[config][node]")
       {"[transfer]\nmax_share = 2", "transfer.max_share: expected a number"},
       {"[metrics]\nlisten = 9400", "metrics.listen: expected a string, got 9400"},
       {"[emulation]\nlocation = 'x'", "emulation.links: expected a table of links"},
-      {"[emulation]\nlinks = 'l.json'", "emulation.location: expected a location"},
+      {"[emulation]\nlinks = 'l.json'", "emulation.links: dir/l.json: cannot be read"},
+      {"[data_plane]\nsealed = true", "data_plane.sealed: expected false"},
       {"[emulation]\ntime_scale = 0", "emulation.time_scale: expected a number"},
       {"node = 3", "node: expected a table"},
   }));
