@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace skippipe::scheduler {
 
@@ -99,6 +100,40 @@ void check_paths(const instance& problem, const plan& p, std::vector<std::string
   }
 }
 
+std::uint64_t sum_of(const std::vector<std::uint32_t>& sizes) {
+  return std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
+}
+
+bool sizes_fit(const instance& problem) {
+  return problem.stage_sizes.empty() || sum_of(problem.stage_sizes) == problem.nodes.size();
+}
+
+/// The given sizes with as few changes as use every node: the largest give way, the smallest grow.
+std::string fitting_sizes(const instance& problem) {
+  auto sizes = problem.stage_sizes;
+  const std::uint64_t nodes = problem.nodes.size();
+  if (sum_of(sizes) > nodes) {
+    const auto capped = [&](std::uint32_t most) {
+      auto result = problem.stage_sizes;
+      for (std::uint32_t& size : result)
+        size = std::min(size, most);
+      return result;
+    };
+    std::uint32_t most = 1, too_many = *std::max_element(sizes.begin(), sizes.end());
+    while (too_many - most > 1) {
+      const std::uint32_t middle = most + (too_many - most) / 2;
+      (sum_of(capped(middle)) > nodes ? too_many : most) = middle;
+    }
+    sizes = capped(most);
+  }
+  for (std::uint64_t sum = sum_of(sizes); sum < nodes; ++sum)
+    ++*std::min_element(sizes.begin(), sizes.end());
+  std::string text = "[";
+  for (const std::uint32_t size : sizes)
+    text += (text.size() > 1 ? "," : "") + number(size);
+  return text + "]";
+}
+
 } // namespace
 
 std::uint32_t origin_count(const instance& problem) {
@@ -112,16 +147,13 @@ std::uint32_t microbatch_count(const instance& problem, std::uint32_t origins) {
                                 : static_cast<std::uint32_t>(problem.routes.size());
 }
 
-std::vector<std::string> check_instance(const instance& problem) {
+std::vector<std::string> check_numbers(const instance& problem) {
   std::vector<std::string> out;
   const std::size_t n = problem.nodes.size();
   if (n == 0)
     out.push_back("nodes: there are none");
   if (problem.stages == 0)
     out.push_back("stages: is 0");
-  else if (n < problem.stages)
-    out.push_back("nodes: " + number(n) + " nodes cannot serve " + number(problem.stages)
-                  + " stages");
   if (problem.link_s.size() != n * n)
     out.push_back("link_s: has " + number(problem.link_s.size()) + " entries, required "
                   + number(n * n));
@@ -140,17 +172,10 @@ std::vector<std::string> check_instance(const instance& problem) {
     out.push_back("microbatches_per_origin: is 0");
   if (!out.empty())
     return out;
-  std::uint64_t sum = 0;
-  for (std::uint32_t size : problem.stage_sizes)
-    sum += size;
-  if (!problem.stage_sizes.empty() && sum != n)
-    out.push_back("stage_sizes: sum to " + number(sum) + ", there are " + number(n) + " nodes");
   for (stage_id s = 0; s < problem.stage_sizes.size(); ++s)
     if (problem.stage_sizes[s] == 0)
       out.push_back("stage_sizes: stage " + number(s) + " has no node");
   for (node_id i = 0; i < n; ++i) {
-    if (problem.nodes[i].memory == 0)
-      out.push_back("node " + number(i) + ": memory is 0, a path needs one slot");
     for (stage_id s = 0; s < problem.stages; ++s) {
       const task_costs c = problem.costs(i, s);
       if (!usable(c.forward_s) || !usable(c.backward_s) || !usable(c.loss_s) || c.forward_s == 0
@@ -161,12 +186,38 @@ std::vector<std::string> check_instance(const instance& problem) {
       }
     }
   }
-  if (!problem.arrangement.empty())
+  if (!problem.arrangement.empty() && sizes_fit(problem))
     for (std::string& line : check_arrangement(problem, problem.arrangement))
       out.push_back(std::move(line));
   for (std::size_t i = 0; i < problem.routes.size(); ++i)
     if (const auto text = route_problem(problem.routes[i], rules_of(problem)))
       out.push_back("routes: route of microbatch " + number(i) + " " + *text);
+  return out;
+}
+
+std::vector<infeasible> check_resources(const instance& problem) {
+  std::vector<infeasible> out;
+  const std::size_t n = problem.nodes.size();
+  if (n < problem.stages)
+    out.push_back(
+        {"nodes: " + number(n) + " nodes cannot serve " + number(problem.stages) + " stages",
+         "stages = " + number(n)});
+  else if (!sizes_fit(problem))
+    out.push_back({"stage_sizes: sum to " + number(sum_of(problem.stage_sizes)) + ", there are "
+                       + number(n) + " nodes",
+                   "stage_sizes = " + fitting_sizes(problem)});
+  for (node_id i = 0; i < n; ++i)
+    if (problem.nodes[i].memory == 0)
+      out.push_back({"node " + number(i) + ": memory is 0, a path needs one slot",
+                     "memory = 1 at node " + number(i)});
+  return out;
+}
+
+std::vector<std::string> check_instance(const instance& problem) {
+  auto out = check_numbers(problem);
+  if (out.empty())
+    for (infeasible& shortage : check_resources(problem))
+      out.push_back(std::move(shortage.reason));
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include "scheduler/instance.hpp"
 #include "scheduler/plan.hpp"
+#include "scheduler/planner.hpp"
 
 #include <cstdint>
 #include <string>
@@ -17,7 +18,13 @@ std::uint32_t origin_count(const instance& problem);
 /// microbatches_per_origin.
 std::uint32_t microbatch_count(const instance& problem, std::uint32_t origins);
 
-/// Everything wrong with an instance's own numbers (sizes, ranges); empty when it can be planned.
+/// Everything in an instance that contradicts itself or makes no sense (sizes, ranges).
+std::vector<std::string> check_numbers(const instance& problem);
+
+/// What sound numbers ask for in vain: more nodes, other stage sizes, memory.
+std::vector<infeasible> check_resources(const instance& problem);
+
+/// Both of the above; empty when only the rules of paths can still be in the way of a plan.
 std::vector<std::string> check_instance(const instance& problem);
 
 /// Everything R2-R4 and freedom of deadlock forbid in `p`; empty for a valid plan. A plan of

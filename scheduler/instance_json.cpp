@@ -30,7 +30,7 @@ void read_nodes(json_reader& r, const value& v, instance& x) {
       if (const value* f = r.need(item, "compute_s"))
         node.compute_s = r.number(*f, at + ".compute_s", 1e-12, most_seconds);
       if (const value* f = r.need(item, "memory"))
-        node.memory = r.integer(*f, at + ".memory", 1, most_count);
+        node.memory = r.integer(*f, at + ".memory", 0, most_count);
     }
     x.nodes.push_back(std::move(node));
   }
@@ -143,7 +143,7 @@ void read_root(json_reader& r, const value& root, instance& x) {
     if (v->type != json_document::kind::string || r.document().text(*v) != "free")
       x.stage_sizes = r.integers(*v, "stage_sizes", 1, most_nodes, x.stages);
   if (const value* v = r.need(root, "path_length"))
-    x.path_length = r.integer(*v, "path_length", 1, x.stages);
+    x.path_length = r.integer(*v, "path_length", 1, most_stages);
   if (const value* v = r.need(root, "microbatches_per_origin"))
     x.microbatches_per_origin = r.integer(*v, "microbatches_per_origin", 1, most_count);
   if (const value* v = r.find(root, "limits"))
@@ -213,9 +213,10 @@ read_result<instance> parse_instance(std::string_view text, const std::string& f
   json_reader reader(*document, file);
   instance x;
   read_root(reader, document->root(), x);
-  // What holds between fields is checked once the fields themselves are sound.
+  // What holds between fields is checked once the fields themselves are sound; whether it can be planned
+  // is for the planner to say.
   if (reader.problems().empty())
-    for (const std::string& line : check_instance(x))
+    for (const std::string& line : check_numbers(x))
       reader.problem(document->root(), line);
   if (!reader.problems().empty())
     return {std::nullopt, reader.problems()};

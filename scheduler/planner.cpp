@@ -10,13 +10,11 @@
 
 namespace skippipe::scheduler {
 
-namespace {
-
-/// Why the instance cannot be planned at all; nothing when it can.
-std::optional<infeasible> obstacle(const instance& problem, strategy kind) {
-  const auto problems = check_instance(problem);
-  if (!problems.empty())
+std::optional<infeasible> find_obstacle(const instance& problem, strategy kind) {
+  if (const auto problems = check_numbers(problem); !problems.empty())
     return infeasible{problems.front(), "correct the instance"};
+  if (const auto shortages = check_resources(problem); !shortages.empty())
+    return shortages.front();
   if (kind == strategy::full) {
     if (problem.stages > 1 && problem.limits.max_jump == 0)
       return infeasible{"max_jump is 0, so no path leaves stage 0", "max_jump = 1"};
@@ -43,8 +41,6 @@ std::optional<infeasible> obstacle(const instance& problem, strategy kind) {
   return std::nullopt;
 }
 
-} // namespace
-
 std::vector<node_id> origins_in_turn(const std::vector<node_id>& origins, std::uint32_t count) {
   std::vector<node_id> result(count);
   for (std::uint32_t i = 0; i < count; ++i)
@@ -65,7 +61,7 @@ plan finish_plan(const instance& problem, const std::string& strategy,
 }
 
 plan_result make_plan(const instance& problem, const planner_options& options) {
-  if (auto why = obstacle(problem, options.kind))
+  if (auto why = find_obstacle(problem, options.kind))
     return *why;
   switch (options.kind) {
     case strategy::full:

@@ -5,6 +5,7 @@
 #include "scheduler/plan.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -26,6 +27,9 @@ struct infeasible {
   std::string reason;
   std::string nearest;
 };
+
+/// Why no plan exists; nothing when there is one. Takes no search: time in proportion to the microbatches.
+std::optional<infeasible> find_obstacle(const instance& problem, strategy kind);
 
 using plan_result = std::variant<plan, infeasible>;
 

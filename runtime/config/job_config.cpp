@@ -300,11 +300,8 @@ std::optional<job_config> read_job(const toml_document& document, problem_list& 
                        + " on " + std::to_string(job.replicas[0]) + " origins");
     return std::nullopt;
   }
-  // Only a sound job is worth planning; "random" answers at once, whatever the strategy.
-  scheduler::planner_options quick;
-  quick.kind = scheduler::strategy::random;
-  if (auto plan = scheduler::make_plan(job.instance(), quick);
-      auto* why = std::get_if<scheduler::infeasible>(&plan)) {
+  // Only a sound job is worth asking about.
+  if (const auto why = scheduler::find_obstacle(job.instance(), scheduler::strategy::random)) {
     table_reader table{document, "pipeline", problems};
     table.complain("path_length",
                    "no feasible plan: " + why->reason + "; nearest: " + why->nearest);

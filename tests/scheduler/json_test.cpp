@@ -57,19 +57,19 @@ TEST_CASE("JSON syntax errors name their place", "[scheduler][json]") {
 
 TEST_CASE("R10: every problem of an instance is one line with its place", "[scheduler][json]") {
   CHECK(first_problem(good) == "");
-  CHECK(first_problem(replaced(good, "\"memory\":2", "\"memory\":0"))
-        == "f.json:2:67: nodes[0].memory: expected an integer in 1..1000000, got 0");
+  CHECK(first_problem(replaced(good, "\"memory\":2", "\"memory\":-1"))
+        == "f.json:2:67: nodes[0].memory: expected an integer in 0..1000000, got -1");
   CHECK(first_problem(replaced(good, "\"name\":\"t\"", "\"nam\":\"t\""))
         == "f.json:1:33: instance: unknown key \"nam\"");
   CHECK(first_problem(replaced(good, "[[0,1],[1,0]]", "[[0,-1],[1,0]]"))
         == "f.json:4:14: link_s: expected a number in 0..1e+15, got -1");
   CHECK(first_problem(replaced(good, "[[0,1],[1,0]]", "[[0,1],[1]]"))
         == "f.json:4:17: link_s: expected 2 items, got 1");
-  CHECK(first_problem(replaced(good, "[1,1]", "[1,2]"))
-        == "f.json:1:1: stage_sizes: sum to 3, there are 2 nodes");
+  CHECK(first_problem(replaced(good, "[1,1]", "[1,0]"))
+        == "f.json:5:29: stage_sizes: expected an integer in 1..20000, got 0");
   CHECK(first_problem(replaced(good, "\"stages\":2,", "")) == "f.json:1:1: missing key \"stages\"");
-  CHECK(first_problem(replaced(good, "\"path_length\":2", "\"path_length\":3"))
-        == "f.json:6:15: path_length: expected an integer in 1..2, got 3");
+  CHECK(first_problem(replaced(good, "\"path_length\":2", "\"path_length\":0"))
+        == "f.json:6:15: path_length: expected an integer in 1..10000, got 0");
   CHECK(first_problem(
             replaced(good, "\"microbatches_per_origin\":2", "\"microbatches_per_origin\":1.5"))
         == "f.json:6:43: microbatches_per_origin: expected an integer in 1..1000000, got 1.5");
@@ -79,6 +79,27 @@ TEST_CASE("R10: every problem of an instance is one line with its place", "[sche
   CHECK(two.problems.size() == 2);
   CHECK(load_instance("/no/such/file").problems.front()
         == "/no/such/file:1:1: cannot open the file");
+}
+
+TEST_CASE("what reads well but cannot be planned is for the planner to refuse",
+          "[scheduler][json][planner]") {
+  const auto obstacle = [](const std::string& from, const std::string& to) {
+    const auto read = parse_instance(replaced(good, from, to), "f");
+    REQUIRE(read.value);
+    const auto why = find_obstacle(*read.value, strategy::skippipe);
+    REQUIRE(why);
+    return why->reason + " -> " + why->nearest;
+  };
+  CHECK(obstacle("[1,1]", "[1,2]")
+        == "stage_sizes: sum to 3, there are 2 nodes -> stage_sizes = [1,1]");
+  CHECK(obstacle("[1,1]", "[900,20000]")
+        == "stage_sizes: sum to 20900, there are 2 nodes -> stage_sizes = [1,1]");
+  CHECK(obstacle("\"path_length\":2", "\"path_length\":3")
+        == "path_length is 3, allowed are 1..2 with 2 stages -> path_length = 2");
+  CHECK(obstacle("\"memory\":2", "\"memory\":0")
+        == "node 0: memory is 0, a path needs one slot -> memory = 1 at node 0");
+  CHECK(obstacle("\"stages\":2,\"stage_sizes\":[1,1]", "\"stages\":3,\"stage_sizes\":\"free\"")
+        == "nodes: 2 nodes cannot serve 3 stages -> stages = 2");
 }
 
 TEST_CASE("links may come as latency and bandwidth", "[scheduler][json]") {
