@@ -105,11 +105,14 @@ double origin_slots_bound(std::uint32_t count, std::uint32_t memory, const task_
   // of the microbatches before it are done, and each of those after the a-th done one still has
   // its backward, and each started since its forward, to run here.
   std::vector<double> starts(count, 0.0);
+  const double work = own.forward_s + own.backward_s;
+  double done = -infinity; // The largest starts[a] - a * work so far.
   for (std::uint32_t i = 1; i < count; ++i) {
     starts[i] = starts[i - 1] + own.forward_s;
-    for (std::uint32_t a = 0; a + memory <= i; ++a)
-      starts[i] = std::max(starts[i], starts[a] + round_s
-                                          + (i - memory - a) * (own.forward_s + own.backward_s));
+    if (i < memory)
+      continue;
+    done = std::max(done, starts[i - memory] - (i - memory) * work);
+    starts[i] = std::max(starts[i], done + round_s + (i - memory) * work);
   }
   double least = count * (own.forward_s + own.loss_s + own.backward_s);
   for (std::uint32_t a = 0; a < count; ++a) {

@@ -149,7 +149,9 @@ void timetable::hold(node_id n, double start, double end) {
     std::size_t next = packed;
     while (next < levels.size() && levels[next].held < memory)
       ++next;
-    if (next == levels.size() || levels[next].from - levels[packed].from >= 2 * nodes_[n].shortest)
+    if (next == levels.size()
+        || (levels[next].from - levels[packed].from >= 2 * nodes_[n].shortest
+            && levels.size() - packed <= most_open))
       break;
     while (levels[next].held >= memory)
       ++next;
@@ -172,7 +174,8 @@ void timetable::insert(const path& p, const placement& times) {
       ++c.packed_tasks;
     const auto end_of = [&](std::size_t i) { return i == 0 ? 0 : c.tasks[i - 1].end; };
     while (c.packed_tasks < c.tasks.size()
-           && c.tasks[c.packed_tasks].start - end_of(c.packed_tasks) < c.shortest)
+           && (c.tasks.size() - c.packed_tasks > most_open
+               || c.tasks[c.packed_tasks].start - end_of(c.packed_tasks) < c.shortest))
       ++c.packed_tasks;
   }
   for (std::uint32_t h = 0; h <= hops; ++h)

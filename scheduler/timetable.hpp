@@ -50,10 +50,13 @@ private:
     std::vector<busy> tasks;   ///< By start.
     std::vector<level> levels; ///< By time; the first one is at 0.
     double shortest = 0;       ///< Least seconds of an F or a B here.
-    // What lies before has no room left for any F or B, for any slot: searches begin here, so that
-    // a plan of many microbatches takes time in proportion to their number.
+    // What lies before has no room left for any F or B, for any slot, or is too long ago to be looked
+    // at: searches begin here, so that a plan of many microbatches takes time in proportion to
+    // their number.
     std::size_t packed_tasks = 0, packed_levels = 0;
   };
+
+  static constexpr std::size_t most_open = 128; ///< Entries of a calendar that searches look at.
 
   double gap(node_id n, double ready, double seconds) const;
   double slot(node_id n, double from, double until, double least) const;
