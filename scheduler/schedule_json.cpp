@@ -103,6 +103,33 @@ void read_root(json_reader& r, const value& root, const instance& problem, plan&
     read_order(r, *v, p);
 }
 
+/// What in a schedule does not fit together: each node serves one stage, a path begins at stage 0 and goes
+/// on to other stages, each microbatch has one path.
+std::string misfit(const plan& p, std::size_t nodes) {
+  std::vector<stage_id> stage_of(nodes, ~stage_id{0});
+  for (stage_id s = 0; s < p.arrangement.size(); ++s)
+    for (const node_id n : p.arrangement[s]) {
+      if (stage_of[n] != ~stage_id{0})
+        return "node " + std::to_string(n) + " is in the arrangement twice";
+      stage_of[n] = s;
+    }
+  for (std::size_t i = 0; i < p.paths.size(); ++i) {
+    const path& x = p.paths[i];
+    const std::string name = "microbatch " + std::to_string(x.microbatch);
+    if (i > 0 && p.paths[i - 1].microbatch == x.microbatch)
+      return name + " has two paths";
+    if (stage_of[x.origin] != 0)
+      return name + " starts at node " + std::to_string(x.origin) + ", which is not in stage 0";
+    std::vector<stage_id> seen{0};
+    for (const hop& h : x.hops)
+      seen.push_back(h.stage);
+    std::sort(seen.begin(), seen.end());
+    if (std::adjacent_find(seen.begin(), seen.end()) != seen.end())
+      return name + " visits a stage twice";
+  }
+  return {};
+}
+
 } // namespace
 
 read_result<plan> parse_schedule(std::string_view text, const std::string& file,
@@ -134,7 +161,13 @@ read_result<plan> load_running(const std::string& file, std::vector<std::string>
   const auto text = read_file(file, problem);
   if (!text)
     return {std::nullopt, {problem}};
-  const auto document = json_document::parse(*text, problem);
+  return parse_running(*text, file, names);
+}
+
+read_result<plan> parse_running(std::string_view text, const std::string& file,
+                                std::vector<std::string>& names) {
+  std::string problem;
+  const auto document = json_document::parse(text, problem);
   if (!document)
     return {std::nullopt, {file + ":" + problem}};
   json_reader reader(*document, file);
@@ -159,7 +192,11 @@ read_result<plan> load_running(const std::string& file, std::vector<std::string>
       names.push_back(reader.string(document->child(*v, i), "node_names"));
   if (!reader.problems().empty())
     return {std::nullopt, reader.problems()};
-  return parse_schedule(*text, file, shape);
+  auto read = parse_schedule(text, file, shape);
+  if (read.value)
+    if (const std::string wrong = misfit(*read.value, shape.nodes.size()); !wrong.empty())
+      return {std::nullopt, {file + ":1:1: schedule: " + wrong}};
+  return read;
 }
 
 std::string write_schedule(const instance& problem, const plan& p) {

@@ -16,8 +16,10 @@ read_result<plan> parse_schedule(std::string_view text, const std::string& file,
                                  const instance& problem);
 read_result<plan> load_schedule(const std::string& file, const instance& problem);
 
-/// A schedule whose instance is not at hand: nodes and stages are those of its arrangement. Fills
-/// `names` where the schedule names its nodes.
+/// A schedule whose instance is not at hand: nodes and stages are those of its arrangement, which must fit
+/// its paths. Fills `names` where the schedule names its nodes.
+read_result<plan> parse_running(std::string_view text, const std::string& file,
+                                std::vector<std::string>& names);
 read_result<plan> load_running(const std::string& file, std::vector<std::string>& names);
 
 std::string write_schedule(const instance& problem, const plan& p);

@@ -1,10 +1,12 @@
 // Instance and schedule readers on hostile text; what they accept must be safe to simulate.
 #include "scheduler/check.hpp"
 #include "scheduler/instance_json.hpp"
+#include "scheduler/replan.hpp"
 #include "scheduler/schedule_json.hpp"
 
 #include <cstdlib>
 
+using namespace skippipe;
 using namespace skippipe::scheduler;
 
 namespace {
@@ -18,6 +20,25 @@ instance known_instance() {
   x.nodes.assign(3, {"n", "x", 1, 2});
   x.link_s.assign(9, 1);
   return x;
+}
+
+/// What a schedule that runs may be, replanning must survive; half of its nodes are new ones.
+void replan_from(const plan& running) {
+  static const instance known = known_instance();
+  if (running.arrangement.size() != known.stages || running.paths.size() > 50)
+    return;
+  replan_request request{&running, {}, {}};
+  for (const auto& nodes : running.arrangement)
+    for (std::size_t i = 0; i < nodes.size(); ++i)
+      request.new_id.push_back(request.new_id.size() < 2
+                                   ? static_cast<node_id>(request.new_id.size())
+                                   : replan_request::gone);
+  planner_options options;
+  options.time_limit_s = 0;
+  replan_report report;
+  const auto result = replan(known, request, options, report);
+  if (const plan* p = std::get_if<plan>(&result); p && !check_plan(known, *p).empty())
+    std::abort();
 }
 
 } // namespace
@@ -37,5 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (const auto schedule = parse_schedule(text, "s", known); schedule.value)
     check_plan(known, *schedule.value);
+  std::vector<std::string> names;
+  if (const auto running = parse_running(text, "r", names); running.value)
+    replan_from(*running.value);
   return 0;
 }
