@@ -1,14 +1,13 @@
 #include "runtime/gantt.hpp"
 
 #include "scheduler/bounds.hpp"
+#include "scheduler/critical_path.hpp"
 #include "scheduler/json.hpp"
 #include "scheduler/simulator.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <set>
-#include <utility>
 #include <vector>
 
 namespace skippipe::runtime {
@@ -48,39 +47,6 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-/// The tasks (path, step) without which the makespan would be shorter: back from the last end,
-/// always to whatever the task waited for longest.
-std::set<std::pair<std::size_t, std::uint32_t>>
-critical_path(const instance& problem, const plan& p, const simulation& timed) {
-  std::vector<std::vector<std::pair<std::size_t, std::uint32_t>>> on_node(problem.nodes.size());
-  for (std::size_t i = 0; i < p.paths.size(); ++i)
-    for (std::uint32_t s = 0; s < step_count(p.paths[i]); ++s)
-      on_node[step_node(p.paths[i], s)].emplace_back(i, s);
-  std::pair<std::size_t, std::uint32_t> at{0, 0};
-  for (std::size_t i = 0; i < p.paths.size(); ++i)
-    if (timed.end[i].back() >= timed.end[at.first].back())
-      at = {i, step_count(p.paths[i]) - 1};
-  std::set<std::pair<std::size_t, std::uint32_t>> result;
-  while (result.insert(at).second) {
-    const double begin = timed.start[at.first][at.second];
-    double arrival = -1;
-    if (at.second > 0)
-      arrival = timed.end[at.first][at.second - 1]
-                + problem.link(step_node(p.paths[at.first], at.second - 1),
-                               step_node(p.paths[at.first], at.second));
-    if (arrival >= begin) {
-      --at.second;
-      continue;
-    }
-    for (const auto& other : on_node[step_node(p.paths[at.first], at.second)])
-      if (other != at && timed.end[other.first][other.second] == begin) {
-        at = other;
-        break;
-      }
-  }
-  return result;
-}
-
 const char* style() {
   return "<style>.F{fill:#4c8fd6}.L{fill:#e0a52e}.B{fill:#58a868}"
          ".t{stroke:#fff;stroke-width:.4}.c{stroke:#c8202f;stroke-width:1.6}"
@@ -117,7 +83,8 @@ std::string draw(const instance& problem, const plan& p, const simulation& timed
   std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\""
                     + fixed(label_width + chart_width + 20, 0) + "\" height=\"" + fixed(height, 0)
                     + "\" role=\"img\" aria-label=\"Plan of " + escaped(problem.name) + "\">"
-                    + style();
+                    + style() + "<clipPath id=\"l\"><rect width=\"" + fixed(label_width - 4, 0)
+                    + "\" height=\"" + fixed(height, 0) + "\"/></clipPath>";
   for (stage_id s = 0; s < p.arrangement.size(); ++s) {
     const double y = top[p.arrangement[s].front()];
     if (s % 2 == 0)
@@ -125,8 +92,10 @@ std::string draw(const instance& problem, const plan& p, const simulation& timed
              + fixed(label_width + chart_width + 20, 0) + "\" height=\""
              + fixed(row_height * double(p.arrangement[s].size()), 1) + "\"/>";
     for (const node_id n : p.arrangement[s])
-      out += "<text x=\"4\" y=\"" + fixed(top[n] + row_height * 0.72, 1) + "\">stage "
-             + std::to_string(s) + " · " + escaped(problem.nodes[n].name) + "</text>";
+      out += "<text class=\"n\" clip-path=\"url(#l)\" x=\"4\" y=\""
+             + fixed(top[n] + row_height * 0.72, 1) + "\">stage " + std::to_string(s) + " · "
+             + escaped(problem.nodes[n].name) + "<title>" + escaped(problem.nodes[n].name) + " in "
+             + escaped(problem.nodes[n].location) + "</title></text>";
   }
   // Ticks of 1, 2 or 5 times a power of ten, a dozen at most.
   double tick = std::pow(10.0, std::floor(std::log10(std::max(timed.makespan_s, 1e-9) / 12)));
