@@ -1,8 +1,8 @@
 // skippipe plan: plans an instance, replans a running schedule, compares the strategies.
 #include "runtime/cli.hpp"
+#include "runtime/commands/plan_compare.hpp"
 #include "runtime/commands/plan_support.hpp"
 #include "runtime/gantt.hpp"
-#include "scheduler/bounds.hpp"
 #include "scheduler/check.hpp"
 #include "scheduler/figures.hpp"
 #include "scheduler/instance_json.hpp"
@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 #include <set>
 
@@ -30,25 +29,6 @@ struct plan_options {
   unsigned threads = 2;
   bool compare = false, json = false;
 };
-
-struct named_strategy {
-  const char* name;
-  strategy kind;
-};
-
-constexpr named_strategy strategies[] = {{"full", strategy::full},
-                                         {"random", strategy::random},
-                                         {"no-collision", strategy::no_collision},
-                                         {"cbs", strategy::cbs},
-                                         {"skippipe", strategy::skippipe}};
-
-int report_infeasible(const infeasible& why, bool json) {
-  if (json)
-    print_json({{"infeasible", why.reason}, {"nearest", why.nearest}});
-  std::cerr << "skippipe: infeasible: " << why.reason << "; nearest feasible: " << why.nearest
-            << '\n';
-  return exit_infeasible;
-}
 
 /// Without names in the old schedule its ids are taken to mean the same nodes.
 replan_request request_for(const instance& problem, const plan& running,
@@ -70,44 +50,6 @@ replan_request request_for(const instance& problem, const plan& running,
     request.new_id.push_back(id);
   }
   return request;
-}
-
-int compare(const instance& problem, const plan_options& given) {
-  struct row {
-    std::string name;
-    plan_figures figures;
-  };
-  std::vector<row> rows;
-  for (const named_strategy& s : strategies) {
-    planner_options options;
-    options.kind = s.kind;
-    options.time_limit_s = std::max(0.05, given.time_limit_s / 5);
-    options.seed = given.seed;
-    options.threads = given.threads;
-    const auto result = make_plan(problem, options);
-    if (const auto* why = std::get_if<infeasible>(&result))
-      return report_infeasible(*why, given.json);
-    rows.push_back({s.name, figures_of(problem, std::get<plan>(result))});
-  }
-  const double full = rows.front().figures.makespan_s;
-  if (!given.json)
-    std::printf("%-14s %12s %10s %12s %12s %8s\n", "strategy", "makespan s", "vs full",
-                "relay work", "utilisation", "bubble");
-  for (const row& r : rows) {
-    const plan_figures& f = r.figures;
-    if (given.json)
-      print_json({{"strategy", r.name},
-                  {"makespan_s", f.makespan_s},
-                  {"reduction", 1 - f.makespan_s / full},
-                  {"relay_share", f.relay_share},
-                  {"utilisation", f.utilisation},
-                  {"bubble", 1 - f.utilisation}});
-    else
-      std::printf("%-14s %12.3f %9.1f%% %11.1f%% %11.1f%% %7.1f%%\n", r.name.c_str(), f.makespan_s,
-                  100 * (f.makespan_s / full - 1), 100 * f.relay_share, 100 * f.utilisation,
-                  100 * (1 - f.utilisation));
-  }
-  return 0;
 }
 
 int run_plan(const plan_options& given) {
@@ -134,12 +76,15 @@ int run_plan(const plan_options& given) {
     throw command_error(joined(read.problems));
   const instance& problem = *read.value;
   const double reading = seconds();
-  if (given.compare)
-    return compare(problem, given);
-  // The bound is of the instance's path length, which a full pipeline does not keep.
-  const double bound = options.kind == strategy::full ? 0 : lower_bound(problem).best();
   options.seed = given.seed;
   options.threads = given.threads;
+  if (given.compare) {
+    options.time_limit_s = std::max(0.0, given.time_limit_s - seconds());
+    return compare_strategies(problem, options, given.json);
+  }
+  if (const auto why = find_obstacle(problem, options.kind))
+    return report_infeasible(*why, given.json);
+  const double bound = bound_of(problem, options.kind);
   // Writing takes about as long as reading did.
   options.time_limit_s = std::max(0.0, given.time_limit_s - seconds() - reading);
   replan_report report;
@@ -151,6 +96,10 @@ int run_plan(const plan_options& given) {
     const auto old = load_running(given.from, names);
     if (!old.value)
       throw command_error(joined(old.problems));
+    if (old.value->arrangement.size() != problem.stages)
+      throw command_error(given.from + ": the schedule has "
+                          + std::to_string(old.value->arrangement.size()) + " stages, the instance "
+                          + std::to_string(problem.stages) + "; plan afresh, without --from");
     result = replan(problem, request_for(problem, *old.value, names), options, report);
   }
   if (const auto* why = std::get_if<infeasible>(&result))
@@ -209,7 +158,8 @@ void add_plan(CLI::App& app, command_context& context) {
   command->add_option("--from", o->from, "A running schedule to change as little as possible");
   command->add_option("--out", o->out, "Where to write the schedule");
   command->add_option("--gantt", o->gantt, "Where to draw it (.html or .svg)");
-  command->add_flag("--compare", o->compare, "All strategies in one table");
+  command->add_flag("--compare", o->compare, "All strategies in one table")
+      ->excludes("--strategy", "--from", "--out", "--gantt");
   command->add_flag("--json", o->json, "One JSON object on stdout");
   command->callback([&context, o] { context.run = [o] { return run_plan(*o); }; });
 }

@@ -1,10 +1,29 @@
 #include "runtime/commands/plan_support.hpp"
 
 #include "runtime/cli.hpp"
+#include "scheduler/bounds.hpp"
 
 #include <fstream>
+#include <iostream>
 
 namespace skippipe::runtime {
+
+int report_infeasible(const scheduler::infeasible& why, bool json) {
+  if (json)
+    print_json({{"infeasible", why.reason}, {"nearest", why.nearest}});
+  std::cerr << "skippipe: infeasible: " << why.reason << "; nearest feasible: " << why.nearest
+            << '\n';
+  return exit_infeasible;
+}
+
+double bound_of(const scheduler::instance& problem, scheduler::strategy kind) {
+  if (kind != scheduler::strategy::full)
+    return scheduler::lower_bound(problem).best();
+  scheduler::instance sequential = problem;
+  sequential.path_length = problem.stages;
+  sequential.routes.clear();
+  return scheduler::lower_bound(sequential).best();
+}
 
 std::string joined(const std::vector<std::string>& lines) {
   std::string out;

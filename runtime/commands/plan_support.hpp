@@ -4,11 +4,30 @@
 #include "scheduler/instance.hpp"
 #include "scheduler/json_reader.hpp"
 #include "scheduler/plan.hpp"
+#include "scheduler/planner.hpp"
 
 #include <string>
 #include <vector>
 
 namespace skippipe::runtime {
+
+struct named_strategy {
+  const char* name;
+  scheduler::strategy kind;
+};
+
+inline constexpr named_strategy strategies[] = {{"full", scheduler::strategy::full},
+                                                {"random", scheduler::strategy::random},
+                                                {"no-collision", scheduler::strategy::no_collision},
+                                                {"cbs", scheduler::strategy::cbs},
+                                                {"skippipe", scheduler::strategy::skippipe}};
+
+/// Reason and nearest setting to stderr, and to stdout as JSON; returns the exit code.
+int report_infeasible(const scheduler::infeasible& why, bool json);
+
+/// Seconds below which no plan of that strategy can be: a full pipeline visits every stage, the others
+/// as many as the instance says.
+double bound_of(const scheduler::instance& problem, scheduler::strategy kind);
 
 std::string joined(const std::vector<std::string>& lines);
 

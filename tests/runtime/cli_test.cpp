@@ -1,40 +1,19 @@
 // The program as a user runs it: words, exit codes, what goes to stdout and what to stderr.
+#include "program.hpp"
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 namespace fs = std::filesystem;
+using namespace skippipe::runtime::testing;
 
 namespace {
-
-struct answer {
-  int code = -1;
-  std::string text;
-};
-
-answer shell(const std::string& line) {
-  answer result;
-  auto* pipe = ::popen(line.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  char buffer[4096];
-  for (std::size_t n; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
-    result.text.append(buffer, n);
-  const int status = ::pclose(pipe);
-  result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return result;
-}
-
-const std::string program = "'" SKIPPIPE_BINARY_DIR "/skippipe' ";
-
-answer out_of(const std::string& words) { return shell(program + words + " 2>/dev/null"); }
-answer errors_of(const std::string& words) { return shell(program + words + " 2>&1 >/dev/null"); }
 
 struct scratch {
   scratch() : path(fs::temp_directory_path() / ("skippipe-cli-" + std::to_string(::getpid()))) {
