@@ -1,7 +1,10 @@
 // skippipe trace: what a run's trace tells.
 #include "runtime/cli.hpp"
+#include "runtime/commands/cluster_option.hpp"
+#include "runtime/daemon/trace_client.hpp"
 #include "runtime/trace/commands.hpp"
 
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 
@@ -9,10 +12,47 @@ namespace skippipe::runtime {
 
 namespace {
 
-void add_source(CLI::App& command, trace_source& source) {
-  command.add_option("--run-dir", source.run_dir,
-                     "The run's folder (default: the newest in runs/)");
-  command.add_flag("--json", source.json, "Print JSON");
+/// Where the trace is: in a folder here, or at the scheduler of a cluster.
+struct source_words {
+  trace_source source;
+  daemon::cluster_words cluster;
+  std::string job;
+
+  bool is_elsewhere() const {
+    const char* known = std::getenv("SKIPPIPE_CLUSTER");
+    return source.run_dir.empty()
+           && (!cluster.cluster.empty() || !job.empty() || (known != nullptr && *known != 0));
+  }
+};
+
+void add_source(CLI::App& command, source_words& words) {
+  auto* folder = command.add_option("--run-dir", words.source.run_dir,
+                                    "The run's folder (default: the newest in runs/)");
+  command.add_flag("--json", words.source.json, "Print JSON");
+  add_cluster_options(command, words.cluster);
+  command.get_option("--cluster")->excludes(folder);
+  command.add_option("--job", words.job, "A job of the cluster (default: the one that runs, or ran last)")
+      ->excludes(folder);
+}
+
+/// Calls `run` with a source on this machine: fetches what `filter` keeps (none: of the newest
+/// iterations) where the trace is elsewhere.
+template <class Run>
+int with_trace(const source_words& words, const std::optional<trace::event_filter>& filter,
+               Run run) {
+  auto source = words.source;
+  if (!words.is_elsewhere())
+    return run(source);
+  daemon::client cluster{words.cluster};
+  const auto fetched = filter ? daemon::fetched_trace{cluster, words.job, *filter}
+                              : daemon::fetched_trace::newest(cluster, words.job);
+  source.run_dir = fetched.folder();
+  source.title = fetched.title();
+  return run(source);
+}
+
+trace::event_filter only(const std::optional<iteration_no>& iteration) {
+  return iteration ? trace::event_filter{*iteration, *iteration} : trace::event_filter{};
 }
 
 CLI::Validator counted_from_1() {
@@ -28,7 +68,7 @@ CLI::Validator counted_from_1() {
 
 void add_show(CLI::App& trace, command_context& context) {
   struct values {
-    trace_source source;
+    source_words source;
     trace_selection selection;
   };
   auto* show =
@@ -40,13 +80,17 @@ void add_show(CLI::App& trace, command_context& context) {
   microbatch->needs("--iteration");
   add_source(*show, v->source);
   show->callback([&context, v] {
-    context.run = [v] { return trace_show(v->source, v->selection, {std::cout, std::cerr}); };
+    context.run = [v] {
+      return with_trace(v->source, only(v->selection.iteration), [&](const trace_source& source) {
+        return trace_show(source, v->selection, {std::cout, std::cerr});
+      });
+    };
   });
 }
 
 void add_explain(CLI::App& trace, command_context& context) {
   struct values {
-    trace_source source;
+    source_words source;
     iteration_no iteration = 0;
   };
   auto* explain = trace.add_subcommand("explain", "Where the time of an iteration went");
@@ -56,13 +100,17 @@ void add_explain(CLI::App& trace, command_context& context) {
       ->check(counted_from_1());
   add_source(*explain, v->source);
   explain->callback([&context, v] {
-    context.run = [v] { return trace_explain(v->source, v->iteration, {std::cout, std::cerr}); };
+    context.run = [v] {
+      return with_trace(v->source, only(v->iteration), [&](const trace_source& source) {
+        return trace_explain(source, v->iteration, {std::cout, std::cerr});
+      });
+    };
   });
 }
 
 void add_export(CLI::App& trace, command_context& context) {
   struct values {
-    trace_source source;
+    source_words source;
     trace_export_options options;
   };
   auto* exporting = trace.add_subcommand("export", "Write the trace for another program");
@@ -72,7 +120,56 @@ void add_export(CLI::App& trace, command_context& context) {
   exporting->add_option("--iteration", v->options.iterations, "A..B or A (default: all)");
   add_source(*exporting, v->source);
   exporting->callback([&context, v] {
-    context.run = [v] { return trace_export(v->source, v->options, {std::cout, std::cerr}); };
+    context.run = [v] {
+      // An impossible range is refused before anything is fetched.
+      const auto filter = filter_of(v->options);
+      if (!filter)
+        return trace_export(v->source.source, v->options, {std::cout, std::cerr});
+      return with_trace(v->source, filter, [&](const trace_source& source) {
+        return trace_export(source, v->options, {std::cout, std::cerr});
+      });
+    };
+  });
+}
+
+void add_stuck(CLI::App& trace, command_context& context) {
+  struct values {
+    source_words source;
+    std::optional<iteration_no> iteration;
+  };
+  auto* stuck = trace.add_subcommand("stuck", "Which microbatches do not get on, and where they are");
+  auto v = std::make_shared<values>();
+  stuck->add_option("--iteration", v->iteration, "Counted from 1 (default: the newest)")
+      ->check(counted_from_1());
+  add_source(*stuck, v->source);
+  stuck->callback([&context, v] {
+    context.run = [v] {
+      const auto filter = v->iteration ? std::optional{only(v->iteration)} : std::nullopt;
+      return with_trace(v->source, filter, [&](const trace_source& source) {
+        return trace_stuck(source, v->iteration.value_or(0), {std::cout, std::cerr});
+      });
+    };
+  });
+}
+
+void add_follow(CLI::App& trace, command_context& context) {
+  struct values {
+    daemon::cluster_words cluster;
+    daemon::follow_words follow;
+  };
+  auto* follow = trace.add_subcommand("follow", "Events of a running job as they come");
+  auto v = std::make_shared<values>();
+  auto& wanted = v->follow.wanted;
+  add_cluster_options(*follow, v->cluster);
+  follow->add_option("--job", wanted.job, "Its id (default: the one that runs)");
+  follow->add_option("--microbatch", wanted.microbatch, "Of this one only");
+  follow->add_option("--iteration", wanted.iteration, "Of this one only")->check(counted_from_1());
+  follow->add_option("--node", wanted.node, "Of the node with this name only");
+  follow->add_flag("--json", v->follow.json, "A JSON object per event");
+  follow->callback([&context, v] {
+    context.run = [v] {
+      return daemon::follow_trace(v->cluster, v->follow, std::cout, std::cerr);
+    };
   });
 }
 
@@ -84,6 +181,8 @@ void add_trace(CLI::App& app, command_context& context) {
   add_show(*trace, context);
   add_explain(*trace, context);
   add_export(*trace, context);
+  add_stuck(*trace, context);
+  add_follow(*trace, context);
 }
 
 } // namespace skippipe::runtime

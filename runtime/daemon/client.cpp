@@ -1,6 +1,7 @@
 #include "runtime/daemon/client.hpp"
 
 #include "runtime/cli.hpp"
+#include "runtime/daemon/caf_error.hpp"
 #include "runtime/daemon/known_clusters.hpp"
 #include "runtime/train/events.hpp"
 
@@ -73,6 +74,10 @@ client::client(const cluster_words& words)
   options.listens = false;
   const auto keys = keys_of(words, where_);
   if (!keys.empty()) {
+    for (const char* name : {"ca.pem", "certificate.pem", "key.pem"})
+      if (!fs::exists(keys / name))
+        throw command_error(keys.string() + ": holds no " + name
+                            + "; --keys takes a folder that `skippipe certs issue` has made");
     options.tls = true;
     options.files = {keys / "ca.pem", keys / "certificate.pem", keys / "key.pem", {}};
   }
@@ -80,28 +85,44 @@ client::client(const cluster_words& words)
   std::string problem;
   coordinator_ = plane_->connect(*seed, problem);
   if (!coordinator_)
-    throw command_error(problem
-                        + (keys.empty() ? "; is it running, and does it want keys (--keys DIR)?"
-                                        : "; is it running?"));
+    throw command_error(
+        problem
+        + (keys.empty() ? "; start the cluster, correct --cluster, or give its keys with --keys DIR"
+                        : "; start the cluster, or correct --cluster or --keys"));
+  voice_ = std::make_unique<caf::scoped_actor>(plane_->system());
 }
 
 client::~client() { coordinator_ = nullptr; }
 
+template <class Reply, class Request>
+Reply client::request(const Request& wanted) {
+  Reply reply;
+  (*voice_)
+      ->request(coordinator_, std::chrono::seconds{30}, wanted)
+      .receive([&](Reply& given) { reply = std::move(given); },
+               [&](const caf::error& why) {
+                 reply.error = where_ + ": the scheduler does not answer: " + plain_text(why)
+                               + "; see whether its daemon runs";
+               });
+  if (!reply.error.empty())
+    throw command_error(reply.error);
+  return reply;
+}
+
+trace_listing client::list_trace(const trace_list_request& wanted) {
+  return request<trace_listing>(wanted);
+}
+trace_part client::read_trace(const trace_part_request& wanted) {
+  return request<trace_part>(wanted);
+}
+trace_events client::pull_trace(const trace_pull& wanted) { return request<trace_events>(wanted); }
+
 std::string client::order(const std::string& what, const std::string& name, double seconds) {
-  answer reply;
-  caf::scoped_actor self{plane_->system()};
   command wanted;
   wanted.what = what;
   wanted.name = name;
   wanted.seconds = seconds;
-  self->request(coordinator_, std::chrono::seconds{30}, wanted)
-      .receive([&](const answer& given) { reply = given; },
-               [&](const caf::error& why) {
-                 reply.error = where_ + ": no answer: " + plane_->system().render(why);
-               });
-  if (!reply.error.empty())
-    throw command_error(reply.error);
-  return reply.text;
+  return request<answer>(wanted).text;
 }
 
 json client::ask(const std::string& what, const std::string& name, double seconds) {
@@ -133,7 +154,7 @@ bool client::follow_after(Request request, const event_handler& on_event) {
     self->request(coordinator_, std::chrono::seconds{60}, std::move(request))
         .receive([&](const answer& given) { reply = given; },
                  [&](const caf::error& why) {
-                   reply.error = where_ + ": no answer: " + system.render(why);
+                   reply.error = where_ + ": the scheduler does not answer: " + plain_text(why);
                  });
   }
   request.follower = nullptr;

@@ -40,13 +40,22 @@ public:
   bool follow(const std::string& job, const event_handler& on_event);
   void stop_following(); ///< Any thread.
 
+  // Of a job's trace; one thread.
+  trace_listing list_trace(const trace_list_request& wanted);
+  trace_part read_trace(const trace_part_request& wanted);
+  /// Always from the same follower, as the scheduler sees it.
+  trace_events pull_trace(const trace_pull& wanted);
+
 private:
+  template <class Reply, class Request>
+  Reply request(const Request& wanted);
   template <class Request>
   bool follow_after(Request request, const event_handler& on_event);
 
   std::string where_;
   std::unique_ptr<control_plane> plane_;
   coordinator_actor coordinator_;
+  std::unique_ptr<caf::scoped_actor> voice_; ///< Of the commanding thread.
   file_shelf shelf_;
   struct inbox;
   std::shared_ptr<inbox> inbox_;

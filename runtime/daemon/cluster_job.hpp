@@ -23,6 +23,7 @@
 
 namespace skippipe::runtime::daemon {
 
+class trace_feed;
 class trace_keeper;
 
 /// A node as a job sees it.
@@ -40,6 +41,7 @@ struct job_host {
   caf::actor_system* system = nullptr;
   actors::compute_pool* background = nullptr;
   file_shelf* shelf = nullptr;
+  std::shared_ptr<trace_feed> feed;
   std::shared_ptr<const link_table> links; ///< Of emulated nodes; null: none.
   std::filesystem::path dir;               ///< Of datasets and runs.
   std::uint64_t term = 1;

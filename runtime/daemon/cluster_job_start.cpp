@@ -10,6 +10,7 @@
 #include "scheduler/figures.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <future>
 #include <random>
@@ -193,15 +194,20 @@ void cluster_job::spawn_scheduler() {
   env->compute = env->background = host_.background->make_strand();
   env->time = std::make_shared<real_clock>();
   env->ring = std::make_shared<trace::trace_ring>();
-  tracer_options tracing;
-  tracing.env = env;
-  tracing.file.run_dir = record_.run_dir;
-  tracing.segment = {"scheduler", scheduler_address, 1, session_, 0, 0};
-  tracer_ = host_.system->spawn(tracer, std::move(tracing));
   std::vector<std::string> names;
   for (const auto& node : nodes_)
     names.push_back(node.name);
-  traces_ = std::make_shared<trace_keeper>(record_.run_dir, session_, std::move(names));
+  traces_ = std::make_shared<trace_keeper>(record_.run_dir, record_.id, session_, std::move(names),
+                                           host_.feed);
+  tracer_options tracing;
+  tracing.env = env;
+  tracing.forward = [traces = traces_, session = session_](const auto& events, auto overwritten) {
+    trace_batch batch{session, scheduler_address, overwritten, 0, 0, {}};
+    batch.events.resize(events.size() * sizeof(trace::event));
+    std::memcpy(batch.events.data(), events.data(), batch.events.size());
+    traces->keep(batch);
+  };
+  tracer_ = host_.system->spawn(tracer, std::move(tracing));
 
   auto options = std::move(launch_->options);
   arrangement_ = options.plan.arrangement;

@@ -1,5 +1,9 @@
 #include "runtime/daemon/control_plane.hpp"
 
+#include "runtime/daemon/caf_error.hpp"
+
+#include <netdb.h>
+
 #include <stdexcept>
 
 namespace skippipe::runtime::daemon {
@@ -8,6 +12,14 @@ namespace {
 
 address numeric(const address& given) {
   return {given.host == "localhost" ? "127.0.0.1" : given.host, given.port};
+}
+
+bool has_address(const std::string& host) {
+  addrinfo* all = nullptr;
+  if (::getaddrinfo(host.c_str(), nullptr, nullptr, &all) != 0)
+    return false;
+  ::freeaddrinfo(all);
+  return true;
 }
 
 } // namespace
@@ -50,7 +62,7 @@ template <class Handle>
 std::uint16_t control_plane::open_door(const Handle& whom) {
   const auto fail = [&](const caf::error& why) -> std::uint16_t {
     throw std::runtime_error("node.listen = '" + options_.listen.text() + "': cannot listen there: "
-                             + system_.render(why) + "; choose another address");
+                             + plain_text(why) + "; choose another address");
   };
   if (secure_) {
     auto port = secure_->publish(whom);
@@ -75,7 +87,9 @@ Handle control_plane::reach(const address& where, std::string& problem) {
                        : system_.middleman().remote_actor<Handle>(where.host, where.port);
   if (found)
     return *found;
-  problem = where.text() + ": no node of a cluster answers: " + system_.render(found.error());
+  problem = where.text() + ": no node of a cluster answers: "
+            + (has_address(where.host) ? plain_text(found.error())
+                                       : "no machine is known by that name");
   return {};
 }
 
@@ -91,7 +105,7 @@ coordinator_actor control_plane::connect(const address& where, std::string& prob
       caf::scoped_actor self{system_};
       self->request(entry, std::chrono::seconds{5}, seed_request{})
           .receive([&](const answer& given) { reply = given; },
-                   [&](const caf::error& why) { reply.error = system_.render(why); });
+                   [&](const caf::error& why) { reply.error = plain_text(why); });
     }
     if (!reply.error.empty()) {
       problem = next.text() + ": " + reply.error;

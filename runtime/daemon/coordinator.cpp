@@ -31,6 +31,10 @@ void coordinator_state::start(local_coordinator_actor::pointer me, coordinator_o
   self = me;
   options = std::move(given);
   files = options.background->make_strand();
+  feed = std::make_shared<trace_feed>([this, me = caf::actor_cast<caf::actor_addr>(self)] {
+    if (auto there = caf::actor_cast<local_coordinator_actor>(me))
+      caf::anon_send(there, errand{[this] { answer_watchers(); }});
+  });
   book_ = std::make_unique<job_book>(options.journal / "jobs");
   std::vector<std::string> problems;
   jobs_ = book_->load(problems);
@@ -128,6 +132,7 @@ void coordinator_state::down(const caf::down_msg& why) {
   for (auto& [job, past] : histories_)
     std::erase_if(past.followers,
                   [&](const follower_actor& one) { return one.address() == why.source; });
+  forget_watcher(why.source);
 }
 
 void coordinator_state::dismiss(member& who, const std::string& reason) {
@@ -206,6 +211,23 @@ coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
         });
         return promise;
       },
+      [self](const trace_list_request& wanted) -> caf::result<trace_listing> {
+        auto promise = self->make_response_promise<trace_listing>();
+        self->state.list_trace(wanted,
+                               [promise, me = local_coordinator_actor{self}](trace_listing found) {
+                                 answer_in_turn(me, promise, std::move(found));
+                               });
+        return promise;
+      },
+      [self](const trace_part_request& wanted) -> caf::result<trace_part> {
+        auto promise = self->make_response_promise<trace_part>();
+        self->state.read_trace(wanted,
+                               [promise, me = local_coordinator_actor{self}](trace_part part) {
+                                 answer_in_turn(me, promise, std::move(part));
+                               });
+        return promise;
+      },
+      [self](const trace_pull& wanted) { return self->state.pull_trace(wanted); },
       [self](submit_request& request) { return self->state.submit(request); },
       [self](const follow_request& request) { return self->state.follow(request); },
       [self](const command& wanted) { return self->state.run_command(wanted); },

@@ -4,11 +4,13 @@
 #include "runtime/daemon/cluster_job.hpp"
 #include "runtime/daemon/job_record.hpp"
 #include "runtime/daemon/messages.hpp"
+#include "runtime/daemon/trace_feed.hpp"
 
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +59,10 @@ struct coordinator_state {
   answer submit(submit_request& request);
   answer follow(const follow_request& request);
   answer run_command(const command& wanted);
+  /// `tell` is called once, on any thread.
+  void list_trace(const trace_list_request& wanted, std::function<void(trace_listing)> tell);
+  void read_trace(const trace_part_request& wanted, std::function<void(trace_part)> tell);
+  caf::result<trace_events> pull_trace(const trace_pull& wanted);
   void close();
 
   local_coordinator_actor::pointer self = nullptr;
@@ -64,6 +70,7 @@ struct coordinator_state {
   file_shelf shelf;
   std::shared_ptr<cluster_job> running;
   std::shared_ptr<actors::executor> files; ///< Reads for those who fetch.
+  std::shared_ptr<trace_feed> feed;        ///< Of the running job's events.
 
 private:
   struct history {
@@ -72,6 +79,20 @@ private:
     std::vector<follower_actor> followers;
   };
 
+  /// Someone who follows a trace.
+  struct watcher {
+    trace_feed::follower_no follower = 0;
+    std::string job;
+    std::optional<caf::typed_response_promise<trace_events>> promise; ///< He waits.
+    std::uint64_t requests = 0;
+  };
+
+  const job_record* current(const std::string& id);
+  const job_record* job_with_trace(const std::string& id, std::string& problem);
+  std::string begin_following(const caf::strong_actor_ptr& who, const trace_pull& wanted);
+  bool answer_watcher(const caf::actor_addr& address, bool anyhow);
+  void answer_watchers();
+  void forget_watcher(const caf::actor_addr& address);
   std::string refuse(const join_request& wanted, bool& permanent) const;
   void lose(member& who, member_state state, const std::string& reason);
   void dismiss(member& who, const std::string& reason);
@@ -92,6 +113,7 @@ private:
   std::vector<job_record> jobs_; ///< In the order of their submission.
   std::map<std::string, history> histories_;
   std::map<std::string, follower_actor> submitters_;
+  std::map<caf::actor_addr, watcher> watchers_;
   bool closing_ = false;
   std::int64_t patience_until_ns_ = 0; ///< For the nodes that a resumed job had.
 };

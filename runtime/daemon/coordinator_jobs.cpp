@@ -110,6 +110,7 @@ job_host coordinator_state::make_host() {
   host.system = &self->system();
   host.background = options.background;
   host.shelf = &shelf;
+  host.feed = feed;
   host.links = options.links;
   host.wire_dtype = options.wire_dtype;
   host.sealed = options.sealed;
@@ -151,6 +152,7 @@ job_host coordinator_state::make_host() {
     options.log("job '" + job->record().id + "' " + daemon::to_string(job->record().state)
                 + (job->record().outcome.empty() ? "" : ": " + job->record().outcome));
     submitters_.erase(job->record().id);
+    answer_watchers();
     for (auto& [name, who] : members_)
       if (who.state == member_state::draining)
         dismiss(who, "drained");
@@ -218,6 +220,7 @@ answer coordinator_state::stop_job(const std::string& id) {
   job->state = job_state::stopped;
   book_->keep(*job);
   emit(id, events::done(0, "", true));
+  answer_watchers();
   return {"stopped", ""};
 }
 

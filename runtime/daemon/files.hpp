@@ -1,6 +1,7 @@
 // Sets of files that travel between daemons by their hashes: datasets and checkpoints.
 #pragma once
 
+#include "runtime/daemon/caf_error.hpp"
 #include "runtime/daemon/messages.hpp"
 
 #include <chrono>
@@ -51,7 +52,7 @@ part_fetcher fetch_from(caf::actor_system& system, Handle source) {
     caf::scoped_actor self{system};
     self->request(source, std::chrono::seconds{60}, wanted)
         .receive([&](file_part& part) { result = std::move(part); },
-                 [&](const caf::error& why) { result.error = system.render(why); });
+                 [&](const caf::error& why) { result.error = plain_text(why); });
     return result;
   };
 }

@@ -1,6 +1,7 @@
 #include "runtime/daemon/membership.hpp"
 
 #include "actors/clock.hpp"
+#include "runtime/daemon/caf_error.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -78,7 +79,7 @@ bool membership::join(const coordinator_actor& where) {
       .receive([&](const join_answer& given) { reply = given; },
                [&](const caf::error& why) {
                  problem =
-                     "no answer to our request to join: " + options_.plane->system().render(why);
+                     "no answer to our request to join: " + plain_text(why);
                  reply.permanent = false;
                });
   if (!reply.refusal.empty())
@@ -143,7 +144,7 @@ std::string membership::leave() {
   caf::scoped_actor self{options_.plane->system()};
   self->request(where, std::chrono::seconds{5}, request)
       .receive([&](const answer& reply) { problem = reply.error; },
-               [&](const caf::error& why) { problem = options_.plane->system().render(why); });
+               [&](const caf::error& why) { problem = plain_text(why); });
   return problem;
 }
 

@@ -23,7 +23,13 @@ void register_messages(caf::actor_system_config& config) {
       .add_message_type<submit_request>("skippipe.submit_request")
       .add_message_type<follow_request>("skippipe.follow_request")
       .add_message_type<command>("skippipe.command")
-      .add_message_type<answer>("skippipe.answer");
+      .add_message_type<answer>("skippipe.answer")
+      .add_message_type<trace_list_request>("skippipe.trace_list_request")
+      .add_message_type<trace_listing>("skippipe.trace_listing")
+      .add_message_type<trace_part_request>("skippipe.trace_part_request")
+      .add_message_type<trace_part>("skippipe.trace_part")
+      .add_message_type<trace_pull>("skippipe.trace_pull")
+      .add_message_type<trace_events>("skippipe.trace_events");
 }
 
 } // namespace skippipe::runtime::daemon

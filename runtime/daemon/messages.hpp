@@ -2,6 +2,8 @@
 // session_message, encoded by actors/protocol/codec.
 #pragma once
 
+#include "runtime/daemon/protocol_version.hpp"
+#include "runtime/daemon/trace_messages.hpp"
 #include "scheduler/ids.hpp"
 
 #include <caf/all.hpp>
@@ -12,9 +14,6 @@
 #include <vector>
 
 namespace skippipe::runtime::daemon {
-
-/// Both sides must speak the same; the first field of every join and submission.
-inline constexpr std::uint32_t protocol_version = 1;
 
 /// One start of a job on a set of nodes. Grows, also over the lives of the scheduler's daemon (its wall
 /// clock, nanoseconds), so that what belongs to an older one is told apart.
@@ -215,7 +214,10 @@ using coordinator_actor = caf::typed_actor<
     caf::replies_to<snapshot_part>::with<answer>, caf::reacts_to<trace_batch>,
     caf::replies_to<file_part_request>::with<file_part>,
     caf::replies_to<submit_request>::with<answer>, caf::replies_to<follow_request>::with<answer>,
-    caf::replies_to<command>::with<answer>>;
+    caf::replies_to<command>::with<answer>,
+    caf::replies_to<trace_list_request>::with<trace_listing>,
+    caf::replies_to<trace_part_request>::with<trace_part>,
+    caf::replies_to<trace_pull>::with<trace_events>>;
 
 // -- on the wire ---------------------------------------------------------------------
 

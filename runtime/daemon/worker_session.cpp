@@ -7,6 +7,7 @@
 #include "model/file_io.hpp"
 #include "model/shard_snapshot.hpp"
 #include "runtime/config/toml_document.hpp"
+#include "runtime/daemon/caf_error.hpp"
 #include "runtime/daemon/files.hpp"
 #include "runtime/train/job_data.hpp"
 #include "runtime/train/job_setup.hpp"
@@ -232,7 +233,7 @@ void worker_session::send_snapshot(const model::shard_snapshot& taken) const {
       std::string error;
       self->request(coordinator_, std::chrono::seconds{60}, std::move(message))
           .receive([&](const answer& reply) { error = reply.error; },
-                   [&](const caf::error& why) { error = host_.system->render(why); });
+                   [&](const caf::error& why) { error = plain_text(why); });
       if (!error.empty())
         throw std::runtime_error("a snapshot could not be handed over: " + error);
     }

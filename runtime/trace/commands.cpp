@@ -3,6 +3,7 @@
 #include "runtime/trace/chrome.hpp"
 #include "runtime/trace/explain.hpp"
 #include "runtime/trace/story.hpp"
+#include "runtime/trace/stuck.hpp"
 #include "runtime/trace/summary.hpp"
 
 #include <charconv>
@@ -35,7 +36,10 @@ run_trace_result open_run(const trace_source& source, const trace::event_filter&
       return std::move(*line);
     dir = std::get<std::filesystem::path>(std::move(newest));
   }
-  return load_run_trace(dir, filter);
+  auto loaded = load_run_trace(dir, filter);
+  if (auto* run = std::get_if<run_trace>(&loaded))
+    run->title = source.title;
+  return loaded;
 }
 
 void put_json(trace_streams& streams, const nlohmann::ordered_json& value) {
@@ -102,6 +106,30 @@ int trace_explain(const trace_source& source, iteration_no iteration, trace_stre
   return success;
 }
 
+int trace_stuck(const trace_source& source, iteration_no iteration, trace_streams streams) {
+  trace::event_filter filter;
+  if (iteration != 0)
+    filter = {iteration, iteration};
+  const auto loaded = open_run(source, filter);
+  if (const auto* line = std::get_if<std::string>(&loaded))
+    return fail(streams, *line);
+  const auto& run = std::get<run_trace>(loaded);
+  const auto known = iterations_of(run);
+  if (iteration != 0 && known.empty())
+    return fail(streams, missing_iteration(run, iteration));
+  if (known.empty())
+    return fail(streams, "no iteration has begun yet");
+  const auto view = view_iteration(run, known.back());
+  warn(streams, run.warnings);
+  warn(streams, view.warnings);
+  const auto found = find_stuck(run, view);
+  if (source.json)
+    put_json(streams, stuck_json(view, found));
+  else
+    streams.out << stuck_text(view, found);
+  return success;
+}
+
 std::optional<iteration_range> parse_iterations(const std::string& text) {
   iteration_range range;
   const char* const end = text.data() + text.size();
@@ -119,26 +147,29 @@ std::optional<iteration_range> parse_iterations(const std::string& text) {
   return range;
 }
 
+std::optional<trace::event_filter> filter_of(const trace_export_options& options) {
+  if (options.iterations.empty())
+    return trace::event_filter{};
+  const auto range = parse_iterations(options.iterations);
+  return range ? std::optional{trace::event_filter{range->first, range->last}} : std::nullopt;
+}
+
 int trace_export(const trace_source& source, const trace_export_options& options,
                  trace_streams streams) {
   if (options.format != "chrome")
     return fail(streams, "--format: '" + options.format + "' is not known, use chrome", usage);
-  trace::event_filter filter;
-  if (!options.iterations.empty()) {
-    const auto range = parse_iterations(options.iterations);
-    if (!range)
-      return fail(streams,
-                  "--iteration: expected A..B or A with 1 <= A <= B, got '" + options.iterations
-                      + "'",
-                  usage);
-    filter = {range->first, range->last};
-  }
-  const auto loaded = open_run(source, filter);
+  const auto filter = filter_of(options);
+  if (!filter)
+    return fail(streams,
+                "--iteration: expected A..B or A with 1 <= A <= B, got '" + options.iterations
+                    + "'",
+                usage);
+  const auto loaded = open_run(source, *filter);
   if (const auto* line = std::get_if<std::string>(&loaded))
     return fail(streams, *line);
   const auto& run = std::get<run_trace>(loaded);
   if (run.events.empty() && !options.iterations.empty())
-    return fail(streams, missing_iteration(run, filter.first));
+    return fail(streams, missing_iteration(run, filter->first));
   warn(streams, run.warnings);
 
   std::ofstream file(options.out_file, std::ios::binary | std::ios::trunc);

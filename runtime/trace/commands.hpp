@@ -1,6 +1,7 @@
 // What `skippipe trace` does, apart from reading its command line.
 #pragma once
 
+#include "actors/trace/file.hpp"
 #include "scheduler/ids.hpp"
 
 #include <filesystem>
@@ -21,6 +22,7 @@ struct trace_streams {
 struct trace_source {
   std::filesystem::path run_dir;
   bool json = false;
+  std::string title; ///< What messages call the run; empty: its folder.
 };
 
 struct trace_selection {
@@ -33,11 +35,17 @@ int trace_show(const trace_source& source, const trace_selection& selection, tra
 /// Says where the time of an iteration went.
 int trace_explain(const trace_source& source, iteration_no iteration, trace_streams streams);
 
+/// Names the microbatches of an iteration (0: the newest) that are not committed, and where they were
+/// last seen.
+int trace_stuck(const trace_source& source, iteration_no iteration, trace_streams streams);
+
 struct trace_export_options {
   std::string format = "chrome";
   std::filesystem::path out_file;
   std::string iterations; ///< "A..B", "A" or empty for all.
 };
+/// Nothing for `iterations` that are no range.
+std::optional<trace::event_filter> filter_of(const trace_export_options& options);
 /// Writes the trace for another program.
 int trace_export(const trace_source& source, const trace_export_options& options,
                  trace_streams streams);

@@ -178,11 +178,14 @@ std::vector<std::uint64_t> iterations_of(const run_trace& run) {
 }
 
 std::string missing_iteration(const run_trace& run, iteration_no iteration) {
+  const auto missing = "iteration " + std::to_string(iteration) + " is not in the trace of ";
+  if (!run.title.empty())
+    return missing + run.title + "; `skippipe trace show` lists those that are";
   // The caller may have loaded one iteration only: look at all of them for the message.
   const auto all = load_run_trace(run.dir);
   const auto* whole = std::get_if<run_trace>(&all);
-  return "iteration " + std::to_string(iteration) + " is not in the trace of " + run.dir.string()
-         + ": it holds iterations " + ranges_text(iterations_of(whole != nullptr ? *whole : run));
+  return missing + run.dir.string() + ": it holds iterations "
+         + ranges_text(iterations_of(whole != nullptr ? *whole : run));
 }
 
 } // namespace skippipe::runtime

@@ -13,6 +13,7 @@ namespace skippipe::runtime {
 
 struct run_trace {
   std::filesystem::path dir;
+  std::string title; ///< What messages call it where that is not its folder.
   std::map<node_id, std::string> names; ///< Of the nodes that wrote a trace.
   /// Sorted by time on the scheduler's clock; of an iteration that was repeated after a resume
   /// only the last repetition.
@@ -42,7 +43,8 @@ std::string ranges_text(const std::vector<std::uint64_t>& numbers, std::size_t m
 /// Iterations that the events tell of, sorted; iteration 0 is none.
 std::vector<std::uint64_t> iterations_of(const run_trace& run);
 
-/// "iteration 9 is not in the trace of DIR: it holds iterations 1..4".
+/// "iteration 9 is not in the trace of DIR: it holds iterations 1..4". Of a run with a title only some
+/// iterations may be at hand: the line then ends before the colon.
 std::string missing_iteration(const run_trace& run, iteration_no iteration);
 
 } // namespace skippipe::runtime
