@@ -31,7 +31,9 @@ void add_source(CLI::App& command, source_words& words) {
   command.add_flag("--json", words.source.json, "Print JSON");
   add_cluster_options(command, words.cluster);
   command.get_option("--cluster")->excludes(folder);
-  command.add_option("--job", words.job, "A job of the cluster (default: the one that runs, or ran last)")
+  command
+      .add_option("--job", words.job,
+                  "A job of the cluster (default: the one that runs, or ran last)")
       ->excludes(folder);
 }
 
@@ -137,7 +139,8 @@ void add_stuck(CLI::App& trace, command_context& context) {
     source_words source;
     std::optional<iteration_no> iteration;
   };
-  auto* stuck = trace.add_subcommand("stuck", "Which microbatches do not get on, and where they are");
+  auto* stuck =
+      trace.add_subcommand("stuck", "Which microbatches do not get on, and where they are");
   auto v = std::make_shared<values>();
   stuck->add_option("--iteration", v->iteration, "Counted from 1 (default: the newest)")
       ->check(counted_from_1());
@@ -167,9 +170,7 @@ void add_follow(CLI::App& trace, command_context& context) {
   follow->add_option("--node", wanted.node, "Of the node with this name only");
   follow->add_flag("--json", v->follow.json, "A JSON object per event");
   follow->callback([&context, v] {
-    context.run = [v] {
-      return daemon::follow_trace(v->cluster, v->follow, std::cout, std::cerr);
-    };
+    context.run = [v] { return daemon::follow_trace(v->cluster, v->follow, std::cout, std::cerr); };
   });
 }
 

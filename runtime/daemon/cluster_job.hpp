@@ -30,7 +30,7 @@ class trace_keeper;
 struct job_node {
   std::string name, location;
   std::uint64_t life = 0;
-  std::vector<char> address;
+  wire_bytes address;
   std::uint32_t memory = 1; ///< Microbatches in flight.
   emulation_report emulation;
   worker_actor worker;

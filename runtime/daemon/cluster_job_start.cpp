@@ -150,7 +150,7 @@ void cluster_job::open(launch& planned) {
     record_.nodes.push_back(nodes_[i].name);
   }
   host_.changed(record_);
-  std::vector<char> secret(host_.sealed ? 32 : 0);
+  wire_bytes secret(host_.sealed ? 32 : 0, 0);
   std::random_device random;
   for (auto& byte : secret)
     byte = static_cast<char>(random());

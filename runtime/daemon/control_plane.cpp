@@ -87,9 +87,9 @@ Handle control_plane::reach(const address& where, std::string& problem) {
                        : system_.middleman().remote_actor<Handle>(where.host, where.port);
   if (found)
     return *found;
-  problem = where.text() + ": no node of a cluster answers: "
-            + (has_address(where.host) ? plain_text(found.error())
-                                       : "no machine is known by that name");
+  problem =
+      where.text() + ": no node of a cluster answers: "
+      + (has_address(where.host) ? plain_text(found.error()) : "no machine is known by that name");
   return {};
 }
 

@@ -15,9 +15,8 @@ namespace {
 constexpr std::chrono::milliseconds longest_silence{400};
 
 std::string wrong_version(std::uint32_t version) {
-  return "this client speaks version " + std::to_string(version)
-         + " of the protocol, the cluster " + std::to_string(protocol_version)
-         + "; install the same release on both";
+  return "this client speaks version " + std::to_string(version) + " of the protocol, the cluster "
+         + std::to_string(protocol_version) + "; install the same release on both";
 }
 
 bool is_over(const job_record& job) {
@@ -60,8 +59,7 @@ void coordinator_state::list_trace(const trace_list_request& wanted,
   trace_listing listing;
   if (wanted.version != protocol_version)
     listing.error = wrong_version(wanted.version);
-  const auto* job =
-      listing.error.empty() ? job_with_trace(wanted.job, listing.error) : nullptr;
+  const auto* job = listing.error.empty() ? job_with_trace(wanted.job, listing.error) : nullptr;
   if (job == nullptr)
     return tell(std::move(listing));
   listing.job = job->id;
@@ -82,10 +80,9 @@ void coordinator_state::read_trace(const trace_part_request& wanted,
   const auto* job = job_with_trace(wanted.job, problem);
   if (job == nullptr)
     return tell({{}, 0, false, problem});
-  files->submit(actors::work_kind::other,
-                [wanted, run_dir = job->run_dir, tell = std::move(tell)] {
-                  tell(read_trace_part(run_dir, wanted));
-                });
+  files->submit(actors::work_kind::other, [wanted, run_dir = job->run_dir, tell = std::move(tell)] {
+    tell(read_trace_part(run_dir, wanted));
+  });
 }
 
 std::string coordinator_state::begin_following(const caf::strong_actor_ptr& who,
@@ -93,7 +90,8 @@ std::string coordinator_state::begin_following(const caf::strong_actor_ptr& who,
   if (wanted.version != protocol_version)
     return wrong_version(wanted.version);
   if (wanted.job.empty() && !running)
-    return "no job runs; `skippipe jobs` lists those that were, `skippipe trace show --job J` shows "
+    return "no job runs; `skippipe jobs` lists those that were, `skippipe trace show --job J` "
+           "shows "
            "their traces";
   const auto* job = current(wanted.job.empty() ? running->record().id : wanted.job);
   if (job == nullptr)

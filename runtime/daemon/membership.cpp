@@ -78,8 +78,7 @@ bool membership::join(const coordinator_actor& where) {
                 request)
       .receive([&](const join_answer& given) { reply = given; },
                [&](const caf::error& why) {
-                 problem =
-                     "no answer to our request to join: " + plain_text(why);
+                 problem = "no answer to our request to join: " + plain_text(why);
                  reply.permanent = false;
                });
   if (!reply.refusal.empty())

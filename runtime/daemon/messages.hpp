@@ -2,8 +2,8 @@
 // session_message, encoded by actors/protocol/codec.
 #pragma once
 
-#include "runtime/daemon/protocol_version.hpp"
 #include "runtime/daemon/trace_messages.hpp"
+#include "runtime/daemon/wire.hpp"
 #include "scheduler/ids.hpp"
 
 #include <caf/all.hpp>
@@ -36,7 +36,7 @@ struct file_part_request {
   std::uint64_t offset = 0;
 };
 struct file_part {
-  std::vector<char> bytes; ///< Empty at the file's end.
+  wire_bytes bytes; ///< Empty at the file's end.
   std::string error;
 };
 /// Who has files.
@@ -48,7 +48,7 @@ struct session_peer {
   node_id node = 0;       ///< Its number in the session.
   std::uint64_t life = 0; ///< On the data plane, see data_plane.
   std::string name, location;
-  std::vector<char> address;
+  wire_bytes address;
 };
 /// Scheduler to node: take part in a job.
 struct session_open {
@@ -59,10 +59,10 @@ struct session_open {
   std::vector<std::string> overrides;
   std::uint32_t microbatches = 0; ///< Of an iteration, where it is not what the origins have.
   std::vector<session_peer> peers;
-  file_set data;            ///< Of origins; else empty.
-  file_set checkpoint;      ///< To restore; empty: a fresh start.
-  std::vector<char> secret; ///< Of sealed payloads, of this session only; else empty.
-  std::string wire_dtype;   ///< Of activations and their gradients on their way.
+  file_set data;          ///< Of origins; else empty.
+  file_set checkpoint;    ///< To restore; empty: a fresh start.
+  wire_bytes secret;      ///< Of sealed payloads, of this session only; else empty.
+  std::string wire_dtype; ///< Of activations and their gradients on their way.
 };
 /// Node to scheduler: orders can come, or why not.
 struct session_opened {
@@ -74,7 +74,7 @@ struct session_opened {
 struct session_message {
   session_no session = 0;
   node_id node = 0; ///< The one that is not the scheduler.
-  std::vector<char> bytes;
+  wire_bytes bytes;
 };
 /// Scheduler to node: nothing comes from this peer any more.
 struct session_peer_gone {
@@ -101,7 +101,7 @@ struct snapshot_part {
   std::uint64_t iteration = 0;
   std::string name;
   std::uint64_t offset = 0, total = 0;
-  std::vector<char> bytes;
+  wire_bytes bytes;
 };
 /// Node to scheduler: events of its ring.
 struct trace_batch {
@@ -109,7 +109,7 @@ struct trace_batch {
   node_id node = 0;
   std::uint64_t overwritten = 0; ///< Lost to a full ring so far.
   std::int64_t clock_offset_ns = 0, clock_uncertainty_ns = 0;
-  std::vector<char> events; ///< As trace::event lies in memory; both ends are little-endian.
+  wire_bytes events; ///< As trace::event lies in memory; both ends are little-endian.
 };
 
 /// A member as the scheduler speaks to it.
@@ -143,7 +143,7 @@ struct join_request {
   std::uint64_t memory_bytes = 0;
   std::uint32_t memory_microbatches = 1;
   std::string control, data, metrics; ///< HOST:PORT, for people.
-  std::vector<char> data_address;     ///< For peers' data planes.
+  wire_bytes data_address;            ///< For peers' data planes.
   emulation_report emulation;
   std::uint64_t pid = 0;
   worker_actor worker;

@@ -122,8 +122,8 @@ bool fetched_trace::copy(client& cluster, const trace_listing& listing,
     const auto path = folder_ / file.name;
     fs::create_directories(path.parent_path());
     std::ofstream out{path, std::ios::binary};
-    trace_part_request wanted{listing.job, file.name, file.identity, 0, file.size,
-                              filter.first, filter.last};
+    trace_part_request wanted{listing.job, file.name,    file.identity, 0,
+                              file.size,   filter.first, filter.last};
     while (wanted.offset < wanted.end) {
       const auto part = cluster.read_trace(wanted);
       if (part.replaced)

@@ -1,7 +1,7 @@
 // How clients ask the scheduler's daemon for the trace of a job.
 #pragma once
 
-#include "runtime/daemon/protocol_version.hpp"
+#include "runtime/daemon/wire.hpp"
 
 #include <caf/all.hpp>
 
@@ -33,9 +33,9 @@ struct trace_part_request {
   std::uint64_t first = 0, last = 0;
 };
 struct trace_part {
-  std::vector<char> bytes; ///< May be empty before the end.
-  std::uint64_t next = 0;  ///< The offset of the next request; the end: that was all.
-  bool replaced = false;   ///< The file is no longer there: list them again.
+  wire_bytes bytes;       ///< May be empty before the end.
+  std::uint64_t next = 0; ///< The offset of the next request; the end: that was all.
+  bool replaced = false;  ///< The file is no longer there: list them again.
   std::string error;
 };
 /// Asks for the next events of a running job; whoever asks first begins to follow. Nothing is sent
@@ -44,17 +44,17 @@ struct trace_pull {
   std::uint32_t version = protocol_version;
   std::string job; ///< Empty: the one that runs.
   // Which events; only those of the first request count.
-  std::string node;                        ///< Empty: of all nodes.
-  std::uint64_t iteration = 0;             ///< 0: of all.
+  std::string node;                       ///< Empty: of all nodes.
+  std::uint64_t iteration = 0;            ///< 0: of all.
   std::uint32_t microbatch = 0xffffffffU; ///< All ones: of all, and of none.
 };
 struct trace_events {
   std::string job, error;
   std::string ended; ///< How the job has ended, with the last events; empty: it goes on.
   std::int64_t now_ns = 0;
-  std::uint64_t lost = 0;           ///< Events that this follower was too slow for, so far.
-  std::vector<std::string> nodes;   ///< Names by number, of the session of these events.
-  std::vector<char> events;         ///< As in trace_batch, by the scheduler's clock; may be empty.
+  std::uint64_t lost = 0;         ///< Events that this follower was too slow for, so far.
+  std::vector<std::string> nodes; ///< Names by number, of the session of these events.
+  wire_bytes events;              ///< As in trace_batch, by the scheduler's clock; may be empty.
 };
 
 template <class F>

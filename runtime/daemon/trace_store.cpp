@@ -93,12 +93,12 @@ trace_part read_trace_part(const fs::path& run_dir, const trace_part_request& wa
   if (in.fd < 0)
     return {{}, 0, true, {}};
   const trace::event_filter filter{wanted.first, wanted.last};
-  const bool all = !is_trace(wanted.name)
-                   || (filter.first == 0
-                       && filter.last == std::numeric_limits<iteration_no>::max());
+  const bool all =
+      !is_trace(wanted.name)
+      || (filter.first == 0 && filter.last == std::numeric_limits<iteration_no>::max());
   const auto left = wanted.end - wanted.offset;
   const auto size = std::min<std::uint64_t>(left, all ? plain_bytes : filtered_bytes);
-  std::vector<char> bytes(static_cast<std::size_t>(size));
+  wire_bytes bytes(static_cast<std::size_t>(size), 0);
   const auto n = ::pread(in.fd, bytes.data(), bytes.size(), static_cast<off_t>(wanted.offset));
   if (n < 0)
     return {{}, 0, false, wanted.name + ": " + std::strerror(errno)};

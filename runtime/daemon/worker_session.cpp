@@ -37,7 +37,7 @@ job_config parse_job(const session_open& order) {
   return std::move(*job);
 }
 
-std::vector<char> chars_of(const std::vector<std::byte>& bytes) {
+wire_bytes chars_of(const std::vector<std::byte>& bytes) {
   const auto* first = reinterpret_cast<const char*>(bytes.data());
   return {first, first + bytes.size()};
 }

@@ -13,7 +13,7 @@ namespace skippipe::runtime {
 
 struct run_trace {
   std::filesystem::path dir;
-  std::string title; ///< What messages call it where that is not its folder.
+  std::string title;                    ///< What messages call it where that is not its folder.
   std::map<node_id, std::string> names; ///< Of the nodes that wrote a trace.
   /// Sorted by time on the scheduler's clock; of an iteration that was repeated after a resume
   /// only the last repetition.

@@ -120,3 +120,39 @@ TEST_CASE("config check prints every problem and fails", "[cli][config]") {
   CHECK(text.find(file + ":2:10: node.device: expected") != std::string::npos);
   CHECK(text.find(file + ":4:19: failure.detect_within_s: expected") != std::string::npos);
 }
+
+TEST_CASE("a cluster that cannot be reached is one line: what, where, what to do",
+          "[cli][cluster]") {
+  scratch dir;
+  struct refusal {
+    std::string words;
+    const char* line;
+  };
+  const auto nobody =
+      std::string("127.0.0.1:1: no node of a cluster answers: nobody listens there; "
+                  "start the cluster, correct --cluster, or give its keys");
+  std::vector<refusal> expected;
+  for (const auto* words :
+       {"nodes", "status", "jobs", "attach j-1", "stop j-1", "drain n", "trace follow",
+        "trace show", "trace stuck", "trace explain 3", "trace export --out x"})
+    expected.push_back({std::string(words) + " --cluster 127.0.0.1:1", nobody.c_str()});
+  expected.push_back(
+      {"nodes --cluster no-such-host.invalid:7", "no machine is known by that name"});
+  expected.push_back(
+      {"nodes --cluster 127.0.0.1", "--cluster: expected HOST:PORT, got '127.0.0.1'"});
+  expected.push_back({"nodes --cluster 127.0.0.1:1 --keys '" + dir.path.string() + "'",
+                      "holds no ca.pem; --keys takes a folder"});
+  expected.push_back({"trace follow", "which cluster? give --cluster HOST:PORT"});
+  for (const auto& [words, line] : expected) {
+    const auto [code, text] =
+        shell("env -u SKIPPIPE_CLUSTER -u SKIPPIPE_KEYS XDG_STATE_HOME='" + dir.path.string()
+              + "' timeout 30 " + program + words + " 2>&1 >/dev/null");
+    CAPTURE(words, text);
+    CHECK((code == 1 || code == 2));
+    CHECK(text.find(line) != std::string::npos);
+    CHECK(text.find("skippipe: ") == 0);
+    CHECK(text.find('\n') == text.size() - 1);
+    for (const auto* raw : {"system(", "cannot_connect", "caf", "sec::"})
+      CHECK(text.find(raw) == std::string::npos);
+  }
+}
