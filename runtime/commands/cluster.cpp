@@ -1,4 +1,4 @@
-// skippipe nodes, status, jobs, attach, stop, drain: a cluster from outside.
+// skippipe nodes, status, jobs, attach, stop, drain, remove: a cluster from outside.
 #include "runtime/cli.hpp"
 #include "runtime/commands/cluster_option.hpp"
 #include "runtime/daemon/submission.hpp"
@@ -19,7 +19,7 @@ struct words {
   daemon::cluster_words cluster;
   std::string name;
   double deadline = 0;
-  bool json = false, watch = false;
+  bool json = false, watch = false, force = false;
 };
 
 std::string text_of(const json& value) {
@@ -144,7 +144,13 @@ void add_cluster_commands(CLI::App& app, command_context& context) {
   const auto [drain, drain_words] =
       add("drain", "Let a node leave", [](const words& w) { return order(w, "drain"); });
   drain->add_option("NODE", drain_words->name, "Its name")->required();
-  drain->add_option("--deadline", drain_words->deadline, "Seconds to wait at most");
+  drain->add_option("--deadline", drain_words->deadline, "Seconds after which it is taken as lost")
+      ->check(CLI::Range(0.001, 1e6));
+  const auto [remove, remove_words] = add("remove", "Take a node out", [](const words& w) {
+    return order(w, w.force ? "remove by force" : "remove");
+  });
+  remove->add_option("NODE", remove_words->name, "Its name")->required();
+  remove->add_flag("--force", remove_words->force, "Take it as lost where it serves a stage");
 }
 
 } // namespace skippipe::runtime

@@ -145,8 +145,8 @@ void cluster_job::forget(node_id node, const std::string& reason) {
 
 bool cluster_job::drain(const std::string& node) {
   const auto number = number_of(node);
-  if (!number || phase_ != phase::running)
-    return false;
+  if (!number || phase_ > phase::running)
+    return true; // Free as soon as the session is closed.
   leaving_.insert(*number);
   // Its stage must keep somebody who stays.
   for (const auto& stage : arrangement_)
@@ -157,7 +157,8 @@ bool cluster_job::drain(const std::string& node) {
       leaving_.erase(*number);
       return false;
     }
-  caf::anon_send(scheduler_, member_leaves{*number});
+  if (scheduler_)
+    caf::anon_send(scheduler_, member_leaves{*number});
   return true;
 }
 

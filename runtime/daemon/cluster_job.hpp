@@ -58,8 +58,7 @@ struct job_host {
   /// A node serves a stage from now on, or none.
   std::function<void(const std::string& node, std::optional<stage_id>, const std::string& reason)>
       placed;
-  std::function<void(const std::string& node)> drained; ///< It may leave.
-  std::function<void()> ended;                          ///< record() says how.
+  std::function<void()> ended; ///< record() says how.
 };
 
 class cluster_job : public std::enable_shared_from_this<cluster_job> {
@@ -87,7 +86,8 @@ public:
   void receive(const snapshot_part& part, std::function<void(std::string problem)> taken);
   void keep(const trace_batch& batch);
   void lost(const std::string& node, const std::string& reason);
-  /// False where the node's stage has no other.
+  /// The node leaves after the running iteration, or with the session: `placed` tells. False where its
+  /// stage has no other that stays.
   bool drain(const std::string& node);
 
   bool uses(const std::string& node) const { return number_of(node).has_value(); }

@@ -154,9 +154,9 @@ void cluster_job::open(launch& planned) {
   std::random_device random;
   for (auto& byte : secret)
     byte = static_cast<char>(random());
-  const auto& arrangement = launch_->options.plan.arrangement;
-  for (stage_id stage = 0; stage < arrangement.size(); ++stage)
-    for (const auto node : arrangement[stage]) {
+  arrangement_ = launch_->options.plan.arrangement;
+  for (stage_id stage = 0; stage < arrangement_.size(); ++stage)
+    for (const auto node : arrangement_[stage]) {
       session_open order;
       order.session = session_;
       order.node = node;
@@ -210,12 +210,13 @@ void cluster_job::spawn_scheduler() {
   tracer_ = host_.system->spawn(tracer, std::move(tracing));
 
   auto options = std::move(launch_->options);
-  arrangement_ = options.plan.arrangement;
   options.observer = make_observer();
   host_.emit(events::started(launch_->summary));
   launch_.reset();
   scheduler_ = host_.system->spawn(job_scheduler, env, std::move(options));
   caf::anon_send(scheduler_, caf::ok_atom::value);
+  for (const auto node : leaving_)
+    caf::anon_send(scheduler_, member_leaves{node});
   if (stopping_)
     caf::anon_send(scheduler_, caf::close_atom::value);
 }
@@ -262,7 +263,6 @@ job_observer cluster_job::make_observer() {
       caf::anon_send(job.nodes_[node].worker, session_close{job.session_});
       job.host_.emit(events::note("node '" + job.nodes_[node].name + "' is drained"));
       job.forget(node, "drained");
-      job.host_.drained(job.nodes_[node].name);
     });
   };
   observer.on_plan = [in_turn](const scheduler::plan& plan) {

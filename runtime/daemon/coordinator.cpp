@@ -135,36 +135,6 @@ void coordinator_state::down(const caf::down_msg& why) {
   forget_watcher(why.source);
 }
 
-void coordinator_state::dismiss(member& who, const std::string& reason) {
-  options.log("node '" + who.info.name + "' leaves: " + reason);
-  caf::anon_send(who.info.worker, dismissal{reason});
-  lose(who, member_state::left, reason);
-}
-
-answer coordinator_state::leave(const leave_request& wanted) {
-  const auto found = members_.find(wanted.name);
-  if (found == members_.end() || found->second.info.incarnation != wanted.incarnation)
-    return {"", "no such member"};
-  return drain(wanted.name);
-}
-
-answer coordinator_state::drain(const std::string& node) {
-  const auto found = members_.find(node);
-  if (found == members_.end() || !found->second.is_there())
-    return {"", "no node '" + node + "' in this cluster; `skippipe nodes` lists them"};
-  auto& who = found->second;
-  if (!running || !running->uses(node)) {
-    dismiss(who, "drained");
-    return {"left", ""};
-  }
-  if (!running->drain(node))
-    return {"", "node '" + node + "' is the only one of stage "
-                    + std::to_string(who.stage.value_or(0)) + " of job '" + running->record().id
-                    + "' that stays (or the job is just starting); add a node or stop the job"};
-  who.state = member_state::draining;
-  return {"draining", ""};
-}
-
 local_coordinator_actor::behavior_type
 coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
             coordinator_options options) {

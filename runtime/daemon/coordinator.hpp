@@ -36,6 +36,7 @@ struct coordinator_options {
   std::function<void()> on_closed; ///< After close_atom: nothing runs any more.
   /// Whether a node called so may join with this token: "" or why not.
   std::function<std::string(const std::string& name, const std::string& token)> admit;
+  std::function<void(const std::string& name)> forget; ///< It must bring a new token.
 };
 
 enum class member_state { joining, ready, working, draining, left, failed };
@@ -104,7 +105,8 @@ private:
   answer nodes_json() const;
   answer jobs_json() const;
   answer status_json() const;
-  answer drain(const std::string& node);
+  answer drain(const std::string& node, double deadline_s);
+  answer remove(const std::string& node, bool force);
   answer stop_job(const std::string& id);
 
   std::map<std::string, member> members_;

@@ -97,7 +97,9 @@ answer coordinator_state::run_command(const command& wanted) {
   if (wanted.what == "status")
     return status_json();
   if (wanted.what == "drain")
-    return drain(wanted.name);
+    return drain(wanted.name, wanted.seconds);
+  if (wanted.what == "remove" || wanted.what == "remove by force")
+    return remove(wanted.name, wanted.what != "remove");
   if (wanted.what == "stop")
     return stop_job(wanted.name);
   return {"", "unknown command '" + wanted.what + "'"};

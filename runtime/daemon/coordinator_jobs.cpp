@@ -136,14 +136,15 @@ job_host coordinator_state::make_host() {
            && found->second.info.life == node.life;
   };
   host.placed = [this](const std::string& node, std::optional<stage_id> stage, const std::string&) {
-    auto& who = members_[node];
+    const auto found = members_.find(node);
+    if (found == members_.end())
+      return; // Removed.
+    auto& who = found->second;
     who.stage = stage;
+    if (!stage && who.state == member_state::draining)
+      return dismiss(who, "drained"); // The session ended before its turn came.
     if (who.state == member_state::ready || who.state == member_state::working)
       who.state = stage ? member_state::working : member_state::ready;
-  };
-  host.drained = [this](const std::string& node) {
-    if (auto& who = members_[node]; who.state == member_state::draining)
-      dismiss(who, "drained");
   };
   host.ended = [this] {
     const auto job = std::exchange(running, nullptr);
@@ -153,9 +154,6 @@ job_host coordinator_state::make_host() {
                 + (job->record().outcome.empty() ? "" : ": " + job->record().outcome));
     submitters_.erase(job->record().id);
     answer_watchers();
-    for (auto& [name, who] : members_)
-      if (who.state == member_state::draining)
-        dismiss(who, "drained");
     start_next();
   };
   return host;

@@ -191,7 +191,7 @@ struct follow_request {
   std::string job;
   follower_actor follower;
 };
-/// "nodes", "status", "jobs"; "stop" and "drain" with a name.
+/// "nodes", "status", "jobs"; "stop", "drain", "remove" and "remove by force" with a name.
 struct command {
   std::uint32_t version = protocol_version;
   std::string what, name;

@@ -208,6 +208,10 @@ private:
     options.admit = [journal = options.journal](const std::string& name, const std::string& token) {
       return admit(journal, name, token);
     };
+    options.forget = [journal = options.journal](const std::string& name) {
+      if (std::filesystem::exists(journal / "tokens.log"))
+        security::token_store{journal}.forget(name);
+    };
     options.certificate_name = [this](const caf::node_id& node) { return plane_->name_of(node); };
     options.on_closed = [this] { signals_.tell({daemon_signals::kind::dismissed, "closed"}); };
     options.control = [this] { return control_; };

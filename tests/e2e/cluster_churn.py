@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Workers that are killed, frozen and drained, and a whole cluster that loses power, in the middle of a
+"""Workers that are killed, frozen, drained and removed, and a whole cluster that loses power, in the middle of a
 deterministic job: in the end its parameters are bit for bit those of the undisturbed run.
 
-usage: cluster_churn.py SKIPPIPE SOURCE_DIR [kill|freeze|drain|stage|power|trace]...
+usage: cluster_churn.py SKIPPIPE SOURCE_DIR [kill|freeze|drain|remove|stage|power]...
 """
 import json
 import os
@@ -114,24 +114,63 @@ def freeze(world, chance):
         return "froze %s, noticed after %.1f s" % (victim, noticed)
 
 
+def has_ended(cluster, name):
+    try:
+        with open("/proc/%d/stat" % cluster.pids[name]) as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def refused(world, cluster, why, *words):
+    done = subprocess.run([world.program, *words, "--cluster", cluster.control], cwd=world.folder,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and why in done.stderr and done.stderr.count("\n") == 1, done
+
+
 def drain(world, chance):
     with world.cluster() as cluster:
         job = cluster.train("job.toml")
         job.wait_iteration(3)
         stages = stage_of(cluster)
         victim = chance.choice(sorted(stages))
-        cluster.run("drain", victim)
+        assert cluster.run("drain", victim, "--deadline", "60") == {"name": victim, "state": "draining"}
         job.wait_for(lambda e: e["event"] == "note" and "drained" in e["text"])
-        wait_until("the drained daemon has ended", lambda: not os.path.exists("/proc/%d" % cluster.pids[victim])
-                   or open("/proc/%d/stat" % cluster.pids[victim]).read().split(")")[1].split()[0] == "Z")
-        assert cluster.nodes()[victim]["state"] == "left"
+        wait_until("the drained daemon has ended", lambda: has_ended(cluster, victim))
+        node = cluster.nodes()[victim]
+        assert (node["state"], node["stage"], node["reason"]) == ("left", None, "drained"), node
         # The stage's last node must stay.
         rest = [name for name, stage in stages.items() if stage == stages[victim] and name != victim]
-        refused = subprocess.run([world.program, "drain", rest[0], "--cluster", cluster.control],
-                                 cwd=world.folder, capture_output=True, text=True)
-        assert refused.returncode == 1 and "stage %d" % stages[victim] in refused.stderr, refused
+        refused(world, cluster, "stage %d" % stages[victim], "drain", rest[0])
+        refused(world, cluster, "no node 'nobody'", "drain", "nobody")
+        refused(world, cluster, "runs the scheduler", "drain", "scheduler")
         world.check(job, job.finish())
         return "drained %s" % victim
+
+
+def remove(world, chance):
+    """One node is removed by force, one cannot be drained in time: both are lost, long before the failure detector
+    would say so."""
+    with world.cluster("failure.detect_within_s=60") as cluster:
+        job = cluster.train("job.toml")
+        job.wait_iteration(3)
+        stages = stage_of(cluster)
+        first = chance.choice(sorted(stages))
+        refused(world, cluster, "--force", "remove", first)
+        assert cluster.run("remove", first, "--force") == {"name": first, "state": "left"}
+        wait_until("the removed daemon has ended", lambda: has_ended(cluster, first))
+        node = cluster.nodes()[first]
+        assert (node["state"], node["stage"], node["reason"]) == ("left", None, "removed by force"), node
+        assert cluster.run("remove", first) == {"name": first, "state": "removed"}
+        assert first not in cluster.nodes()
+        late = chance.choice(sorted(name for name in stages if stages[name] != stages[first]))
+        cluster.kill(late, signal.SIGSTOP)
+        assert cluster.run("drain", late, "--deadline", "1")["state"] == "draining"
+        job.wait_for(lambda e: e["event"] == "note" and late in e["text"] and "not drained within 1 s" in e["text"])
+        assert cluster.nodes()[late]["state"] == "left"
+        cluster.kill(late)
+        world.check(job, job.finish())
+        return "removed %s, did not wait for %s" % (first, late)
 
 
 def stage(world, chance):

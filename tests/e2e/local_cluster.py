@@ -48,6 +48,7 @@ class Job:
                                         text=True)
         self.events = []
         self.changed = threading.Condition()
+        self.ended = False  # No more events will come.
         self.errors = []
         self.readers = [threading.Thread(target=self._read), threading.Thread(target=self._read_errors)]
         for reader in self.readers:
@@ -58,6 +59,9 @@ class Job:
             with self.changed:
                 self.events.append(json.loads(line))
                 self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
 
     def _read_errors(self):
         self.errors.extend(self.process.stderr)
@@ -76,8 +80,8 @@ class Job:
                     if condition(event):
                         return event
                 seen = len(self.events)
-                if not self.changed.wait(max(0, end - time.monotonic())):
-                    raise AssertionError("not in time; last events %s, errors %s"
+                if self.ended or not self.changed.wait(max(0, end - time.monotonic())):
+                    raise AssertionError("not in time or ever; last events %s, errors %s"
                                          % (self.events[-3:], "".join(self.errors)[-2000:]))
 
     def wait_iteration(self, number, seconds=120):
