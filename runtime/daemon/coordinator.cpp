@@ -76,7 +76,23 @@ std::string coordinator_state::refuse(const join_request& wanted, bool& permanen
   if (seen != lives_.end() && wanted.incarnation <= seen->second)
     return "its incarnation " + std::to_string(wanted.incarnation)
            + " has been seen before; restart it";
-  return options.admit ? options.admit(wanted.name, wanted.token) : std::string{};
+  // Whoever holds a node's key is that node, and no other.
+  const auto holder = options.certificate_name(wanted.worker.node());
+  if (!holder.empty() && holder != wanted.name)
+    return "it calls itself '" + wanted.name + "', its certificate says '" + holder + "'";
+  return admit(wanted, permanent);
+}
+
+/// The last question, as it uses up a token.
+std::string coordinator_state::admit(const join_request& wanted, bool& permanent) const {
+  if (!options.admit || wanted.name == options.name)
+    return {};
+  try {
+    return options.admit(wanted.name, wanted.token);
+  } catch (const std::exception& problem) {
+    permanent = false;
+    return std::string{"the scheduler cannot look at its tokens: "} + problem.what();
+  }
 }
 
 join_answer coordinator_state::join(join_request& wanted) {
@@ -85,16 +101,13 @@ join_answer coordinator_state::join(join_request& wanted) {
   reply.control = options.control();
   reply.refusal = refuse(wanted, reply.permanent);
   if (!reply.refusal.empty()) {
-    options.log("refused '" + wanted.name + "': " + reply.refusal);
+    if (refusals_.size() > 1000)
+      refusals_.clear(); // Whoever makes up names must not fill the memory.
+    if (std::exchange(refusals_[wanted.name], reply.refusal) != reply.refusal)
+      options.log("refused '" + wanted.name + "': " + reply.refusal);
     return reply;
   }
-  // Whoever holds a node's key is that node, and no other.
-  const auto holder = options.certificate_name(wanted.worker.node());
-  if (!holder.empty() && holder != wanted.name) {
-    reply.refusal = "it calls itself '" + wanted.name + "', its certificate says '" + holder + "'";
-    options.log("refused: " + reply.refusal);
-    return reply;
-  }
+  refusals_.erase(wanted.name);
   lives_[wanted.name] = wanted.incarnation;
   self->monitor(wanted.worker);
   const auto name = wanted.name;
@@ -200,7 +213,9 @@ coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
       [self](const trace_pull& wanted) { return self->state.pull_trace(wanted); },
       [self](submit_request& request) { return self->state.submit(request); },
       [self](const follow_request& request) { return self->state.follow(request); },
-      [self](const command& wanted) { return self->state.run_command(wanted); },
+      [self](const command& wanted) {
+        return self->state.run_command(wanted, self->current_sender());
+      },
       [self](const errand& task) { task.run(); },
       [self](caf::close_atom) { self->state.close(); },
   };

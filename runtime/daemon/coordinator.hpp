@@ -37,6 +37,8 @@ struct coordinator_options {
   /// Whether a node called so may join with this token: "" or why not.
   std::function<std::string(const std::string& name, const std::string& token)> admit;
   std::function<void(const std::string& name)> forget; ///< It must bring a new token.
+  /// A new token for so many seconds, as a JSON object.
+  std::function<std::string(double seconds)> make_token;
 };
 
 enum class member_state { joining, ready, working, draining, left, failed };
@@ -59,7 +61,7 @@ struct coordinator_state {
   void down(const caf::down_msg& why);
   answer submit(submit_request& request);
   answer follow(const follow_request& request);
-  answer run_command(const command& wanted);
+  answer run_command(const command& wanted, const caf::strong_actor_ptr& sender);
   /// `tell` is called once, on any thread.
   void list_trace(const trace_list_request& wanted, std::function<void(trace_listing)> tell);
   void read_trace(const trace_part_request& wanted, std::function<void(trace_part)> tell);
@@ -95,6 +97,7 @@ private:
   void answer_watchers();
   void forget_watcher(const caf::actor_addr& address);
   std::string refuse(const join_request& wanted, bool& permanent) const;
+  std::string admit(const join_request& wanted, bool& permanent) const;
   void lose(member& who, member_state state, const std::string& reason);
   void dismiss(member& who, const std::string& reason);
   void start_next();
@@ -108,9 +111,11 @@ private:
   answer drain(const std::string& node, double deadline_s);
   answer remove(const std::string& node, bool force);
   answer stop_job(const std::string& id);
+  answer make_token(const caf::strong_actor_ptr& wanted_by, double seconds) const;
 
   std::map<std::string, member> members_;
-  std::map<std::string, std::uint64_t> lives_; ///< Highest incarnation seen, by name.
+  std::map<std::string, std::uint64_t> lives_;  ///< Highest incarnation seen, by name.
+  std::map<std::string, std::string> refusals_; ///< The last one of a name, which is logged once.
   std::unique_ptr<job_book> book_;
   std::vector<job_record> jobs_; ///< In the order of their submission.
   std::map<std::string, history> histories_;

@@ -86,7 +86,22 @@ answer coordinator_state::status_json() const {
   return {result.dump(), ""};
 }
 
-answer coordinator_state::run_command(const command& wanted) {
+/// Nodes admit nobody: who wants a token shows keys that are no node's.
+answer coordinator_state::make_token(const caf::strong_actor_ptr& wanted_by, double seconds) const {
+  const auto holder = wanted_by ? options.certificate_name(wanted_by->node()) : std::string{};
+  if (lives_.contains(holder))
+    return {"", "these are the keys of node '" + holder
+                    + "'; tokens are made with an operator's keys (`skippipe certs issue operator`)"
+                      " or on the scheduler's machine"};
+  try {
+    options.log("token made" + (holder.empty() ? "" : " by '" + holder + "'"));
+    return {options.make_token(seconds), ""};
+  } catch (const std::exception& problem) {
+    return {"", problem.what()};
+  }
+}
+
+answer coordinator_state::run_command(const command& wanted, const caf::strong_actor_ptr& sender) {
   if (wanted.version != protocol_version)
     return {"", "this client speaks version " + std::to_string(wanted.version)
                     + " of the protocol, the cluster " + std::to_string(protocol_version)};
@@ -100,6 +115,8 @@ answer coordinator_state::run_command(const command& wanted) {
     return drain(wanted.name, wanted.seconds);
   if (wanted.what == "remove" || wanted.what == "remove by force")
     return remove(wanted.name, wanted.what != "remove");
+  if (wanted.what == "token")
+    return make_token(sender, wanted.seconds);
   if (wanted.what == "stop")
     return stop_job(wanted.name);
   return {"", "unknown command '" + wanted.what + "'"};

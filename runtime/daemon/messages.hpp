@@ -191,11 +191,11 @@ struct follow_request {
   std::string job;
   follower_actor follower;
 };
-/// "nodes", "status", "jobs"; "stop", "drain", "remove" and "remove by force" with a name.
+/// "nodes", "status", "jobs"; "stop", "drain", "remove" and "remove by force" with a name; "token".
 struct command {
   std::uint32_t version = protocol_version;
   std::string what, name;
-  double seconds = 0; ///< drain: the deadline; 0: none.
+  double seconds = 0; ///< drain: the deadline; 0: none. token: how long it can be used.
 };
 /// `text`: a JSON object, or a job's id; `error` in one line where it is not empty.
 struct answer {

@@ -9,6 +9,7 @@
 #include "runtime/daemon/membership.hpp"
 #include "runtime/daemon/state_folder.hpp"
 #include "runtime/gate/open_files.hpp"
+#include "runtime/security/certificate.hpp"
 #include "runtime/security/token_store.hpp"
 
 #include "actors/torch_shard.hpp"
@@ -73,14 +74,6 @@ std::string advertised(const node_config& config, std::uint16_t port) {
     return runtime::address{config.listen.host, port}.text();
   const auto given = parse_address(config.advertise);
   return given ? given->text() : runtime::address{config.advertise, port}.text();
-}
-
-/// Names that have not been seen need a token as soon as one was ever made.
-std::string admit(const std::filesystem::path& journal, const std::string& name,
-                  const std::string& token) {
-  if (!std::filesystem::exists(journal / "tokens.log"))
-    return {};
-  return security::token_store{journal}.admit(name, token, security::token_store::clock::now());
 }
 
 class node_daemon {
@@ -205,12 +198,17 @@ private:
     if (!config_.emulation.links.empty())
       options.links = std::make_shared<link_table>(config_.emulation.links);
     options.log = note();
-    options.admit = [journal = options.journal](const std::string& name, const std::string& token) {
-      return admit(journal, name, token);
+    using security::token_store;
+    const auto tokens = std::make_shared<token_store>(options.journal);
+    options.admit = [tokens](const std::string& name, const std::string& token) {
+      return tokens->admit(name, token, token_store::clock::now());
     };
-    options.forget = [journal = options.journal](const std::string& name) {
-      if (std::filesystem::exists(journal / "tokens.log"))
-        security::token_store{journal}.forget(name);
+    options.forget = [tokens](const std::string& name) { tokens->forget(name); };
+    options.make_token = [tokens](double seconds) {
+      const auto now = token_store::clock::now();
+      const std::chrono::seconds life{static_cast<std::int64_t>(seconds) + 1};
+      const auto token = tokens->create(life, now);
+      return nlohmann::json{{"token", token}, {"expires", security::text_of(now + life)}}.dump();
     };
     options.certificate_name = [this](const caf::node_id& node) { return plane_->name_of(node); };
     options.on_closed = [this] { signals_.tell({daemon_signals::kind::dismissed, "closed"}); };

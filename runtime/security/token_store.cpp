@@ -123,6 +123,8 @@ void token_store::apply(const std::string& line) {
   } else if (verb == "admit" && !second.empty()) {
     tickets_[second].used = true;
     admitted_[first] = second;
+  } else if (verb == "known" && !first.empty()) {
+    admitted_[first];
   } else if (verb == "forget") {
     admitted_.erase(first);
   } else {
@@ -150,6 +152,10 @@ std::string token_store::admit(const std::string& name, const std::string& token
   session open(*this);
   if (admitted_.count(name) > 0)
     return {};
+  if (tickets_.empty()) {
+    open.append("known " + name);
+    return {};
+  }
   if (token.empty())
     return "'" + name
            + "' joins for the first time and brings no token; `skippipe token create` makes one";

@@ -25,7 +25,8 @@ public:
   std::string create(std::chrono::seconds life, clock::time_point now);
 
   /// Whether a node called `name` may join: it has been admitted before, or `token` is unused and has
-  /// not expired, and is used up now. "" or the reason to refuse, in one line.
+  /// not expired, and is used up now. Until the first token is made everybody may, and is known from
+  /// then on. "" or the reason to refuse, in one line.
   std::string admit(const std::string& name, const std::string& token, clock::time_point now);
 
   /// A node that was admitted must bring a new token.

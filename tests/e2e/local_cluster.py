@@ -146,3 +146,49 @@ class Cluster:
 
     def kill(self, name, number=signal.SIGKILL):
         os.kill(self.pids[name], number)
+
+
+class Daemon:
+    """A node of its own beside a Cluster that uses TLS, with a certificate of the cluster's authority."""
+
+    def __init__(self, cluster, name, **tables):
+        self.cluster, self.name, self.folder = cluster, name, cluster.folder
+        self.keys = self.folder / "runs/cluster/keys" / name
+        if not self.keys.exists():
+            subprocess.run([cluster.program, "certs", "issue", name, "--dir", "runs/cluster/keys"], cwd=self.folder,
+                           check=True, capture_output=True)
+        base = {"node": {"name": name, "cluster": "local", "dir": name, "seeds": [cluster.control]},
+                "security": {"mode": "tls", "ca": "%s/ca.pem" % self.keys,
+                             "certificate": "%s/certificate.pem" % self.keys, "key": "%s/key.pem" % self.keys},
+                "data_plane": {"backend": "tls"}}
+        for table, keys in tables.items():
+            base.setdefault(table, {}).update(keys)
+        self.file = self.folder / (name + ".toml")
+        self.file.write_text("".join("[%s]\n%s" % (table, "".join("%s = %s\n" % (key, json.dumps(value))
+                                                                  for key, value in keys.items()))
+                                     for table, keys in base.items()))
+        self.log = self.folder / (name + ".log")
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen([cluster.program, "node", "--config", str(self.file)], cwd=self.folder,
+                                            stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def wait_ready(self):
+        line = self.process.stdout.readline()
+        assert line.startswith("READY "), self.log.read_text()
+        return json.loads(line[6:])
+
+    def wait_refused(self):
+        """The one line that it ends with."""
+        assert self.process.stdout.readline() == "" and self.process.wait(30) == 1, self.log.read_text()
+        return self.log.read_text().splitlines()[-1]
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()

@@ -50,6 +50,18 @@ TEST_CASE("a token admits one node once", "[token]") {
   CHECK_THROWS_AS(store.admit("a b", token, now), key_error);
 }
 
+TEST_CASE("who joined before the first token was made needs none", "[token]") {
+  const scratch_folder at;
+  token_store store{at / "journal"};
+  CHECK(store.admit("early", "", now) == "");
+  CHECK(store.admit("early", "", now) == "");
+  store.create(1h, now);
+  CHECK_THAT(store.admit("late", "", now), Catch::Contains("brings no token"));
+  CHECK(token_store{at / "journal"}.admit("early", "", now) == "");
+  store.forget("early");
+  CHECK_THAT(store.admit("early", "", now), Catch::Contains("brings no token"));
+}
+
 TEST_CASE("a token expires", "[token]") {
   const scratch_folder at;
   token_store store{at / "journal"};
