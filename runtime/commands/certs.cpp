@@ -1,10 +1,14 @@
 // skippipe certs: the cluster's private certificate authority.
 #include "runtime/cli.hpp"
+#include "runtime/commands/cluster_option.hpp"
 #include "runtime/security/authority.hpp"
 #include "runtime/security/expiry.hpp"
 #include "runtime/security/pem.hpp"
 
+#include <cstdlib>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <memory>
 
 namespace skippipe::runtime {
@@ -19,6 +23,7 @@ struct certs_words {
   std::string cluster = "skippipe";
   std::vector<std::string> nodes, names;
   unsigned ca_days = 3650, days = 365;
+  daemon::cluster_words where;
   bool new_key = false;
   bool json = false;
 };
@@ -86,6 +91,7 @@ int renew(const certs_words& words) {
 
 int revoke(const certs_words& words) {
   authority ca{words.dir};
+  const bool tells = !words.where.cluster.empty() || std::getenv("SKIPPIPE_CLUSTER") != nullptr;
   for (const auto& node : words.nodes) {
     const auto count = ca.revoke(node);
     if (words.json)
@@ -93,9 +99,19 @@ int revoke(const certs_words& words) {
           {{"name", node}, {"certificates", count}, {"revoked", ca.revoked_file().string()}});
     else
       std::cout << "revoked " << count << " certificate" << (count == 1 ? "" : "s") << " of '"
-                << node << "': take " << ca.revoked_file().string()
-                << " to every node (running daemons notice)\n";
+                << node << "'"
+                << (tells ? ""
+                          : ": take " + ca.revoked_file().string()
+                                + " to a node of the cluster, which tells the others, or give "
+                                  "--cluster")
+                << '\n';
   }
+  if (!tells)
+    return 0;
+  std::ifstream list{ca.revoked_file()};
+  const std::string pem{std::istreambuf_iterator<char>{list}, {}};
+  daemon::client{words.where}.order("revoke", pem);
+  std::cerr << "the cluster knows, its nodes will within seconds\n";
   return 0;
 }
 
@@ -162,7 +178,9 @@ void add_certs(CLI::App& app, command_context& context) {
   nodes(renewing);
   days(renewing);
   renewing->add_flag("--new-key", words->new_key, "For a new key, not the one it has");
-  nodes(add("revoke", "End all certificates of a node", revoke));
+  auto* revoking = add("revoke", "End all certificates of a node", revoke);
+  nodes(revoking);
+  add_cluster_options(*revoking, words->where);
   add("list", "Show what was issued", list);
 }
 

@@ -79,7 +79,8 @@ client::client(const cluster_words& words)
         throw command_error(keys.string() + ": holds no " + name
                             + "; --keys takes a folder that `skippipe certs issue` has made");
     options.tls = true;
-    options.files = {keys / "ca.pem", keys / "certificate.pem", keys / "key.pem", {}};
+    options.files = {keys / "ca.pem", keys / "certificate.pem", keys / "key.pem",
+                     keys / "revoked.pem"};
   }
   plane_ = std::make_unique<control_plane>(options);
   std::string problem;

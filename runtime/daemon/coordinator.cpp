@@ -114,6 +114,8 @@ join_answer coordinator_state::join(join_request& wanted) {
   auto& who = members_[name] = member{};
   who.info = std::move(wanted);
   options.log("node '" + name + "' joined from " + who.info.control);
+  if (const auto pem = options.revoked(); !pem.empty())
+    self->send(who.info.worker, revocation_list{pem});
   offer_nodes(false);
   return reply;
 }
@@ -158,6 +160,7 @@ coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
       [](const seed_request&) { return answer{}; },
       [](const clock_request&) { return clock_answer{now_ns()}; },
       [self](const leave_request& wanted) { return self->state.leave(wanted); },
+      [self](const revocation_list& list) { self->state.revoke(list.pem); },
       [self](const session_opened& report) {
         if (self->state.running)
           self->state.running->opened(report);
@@ -218,6 +221,7 @@ coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
       },
       [self](const errand& task) { task.run(); },
       [self](caf::close_atom) { self->state.close(); },
+      [self](caf::update_atom) { self->state.spread_revocations(); },
   };
 }
 

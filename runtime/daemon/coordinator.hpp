@@ -18,7 +18,9 @@ namespace skippipe::runtime::daemon {
 
 /// With what else its daemon tells it.
 using local_coordinator_actor =
-    coordinator_actor::extend<caf::reacts_to<errand>, caf::reacts_to<caf::close_atom>>;
+    coordinator_actor::extend<caf::reacts_to<errand>, caf::reacts_to<caf::close_atom>,
+                              // The revocation list in use is another one.
+                              caf::reacts_to<caf::update_atom>>;
 
 struct coordinator_options {
   std::string cluster = "default", name; ///< The scheduler node's.
@@ -37,6 +39,9 @@ struct coordinator_options {
   /// Whether a node called so may join with this token: "" or why not.
   std::function<std::string(const std::string& name, const std::string& token)> admit;
   std::function<void(const std::string& name)> forget; ///< It must bring a new token.
+  /// Takes over a revocation list when it is newer; true when it was. Throws for a bad one.
+  std::function<bool(const std::string& pem)> revoke;
+  std::function<std::string()> revoked; ///< The list in use; "" for none.
   /// A new token for so many seconds, as a JSON object.
   std::function<std::string(double seconds)> make_token;
 };
@@ -67,6 +72,8 @@ struct coordinator_state {
   void read_trace(const trace_part_request& wanted, std::function<void(trace_part)> tell);
   caf::result<trace_events> pull_trace(const trace_pull& wanted);
   void close();
+  answer revoke(const std::string& pem);
+  void spread_revocations();
 
   local_coordinator_actor::pointer self = nullptr;
   coordinator_options options;

@@ -101,6 +101,25 @@ answer coordinator_state::make_token(const caf::strong_actor_ptr& wanted_by, dou
   }
 }
 
+answer coordinator_state::revoke(const std::string& pem) {
+  try {
+    if (!options.revoke(pem))
+      return {"known", ""};
+    spread_revocations();
+    return {"taken", ""};
+  } catch (const std::exception& problem) {
+    options.log(std::string{"revocation list refused: "} + problem.what());
+    return {"", problem.what()};
+  }
+}
+
+void coordinator_state::spread_revocations() {
+  const auto pem = options.revoked();
+  for (const auto& [name, who] : members_)
+    if (who.is_there())
+      self->send(who.info.worker, revocation_list{pem});
+}
+
 answer coordinator_state::run_command(const command& wanted, const caf::strong_actor_ptr& sender) {
   if (wanted.version != protocol_version)
     return {"", "this client speaks version " + std::to_string(wanted.version)
@@ -117,6 +136,8 @@ answer coordinator_state::run_command(const command& wanted, const caf::strong_a
     return remove(wanted.name, wanted.what != "remove");
   if (wanted.what == "token")
     return make_token(sender, wanted.seconds);
+  if (wanted.what == "revoke")
+    return revoke(wanted.name);
   if (wanted.what == "stop")
     return stop_job(wanted.name);
   return {"", "unknown command '" + wanted.what + "'"};

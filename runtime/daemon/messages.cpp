@@ -12,6 +12,7 @@ void register_messages(caf::actor_system_config& config) {
       .add_message_type<session_close>("skippipe.session_close")
       .add_message_type<session_closed>("skippipe.session_closed")
       .add_message_type<dismissal>("skippipe.dismissal")
+      .add_message_type<revocation_list>("skippipe.revocation_list")
       .add_message_type<snapshot_part>("skippipe.snapshot_part")
       .add_message_type<trace_batch>("skippipe.trace_batch")
       .add_message_type<join_request>("skippipe.join_request")

@@ -2,6 +2,7 @@
 // session_message, encoded by actors/protocol/codec.
 #pragma once
 
+#include "runtime/daemon/security_messages.hpp"
 #include "runtime/daemon/trace_messages.hpp"
 #include "runtime/daemon/wire.hpp"
 #include "scheduler/ids.hpp"
@@ -113,9 +114,10 @@ struct trace_batch {
 };
 
 /// A member as the scheduler speaks to it.
-using worker_actor = caf::typed_actor<caf::reacts_to<session_open>, caf::reacts_to<session_message>,
-                                      caf::reacts_to<session_peer_gone>,
-                                      caf::reacts_to<session_close>, caf::reacts_to<dismissal>>;
+using worker_actor =
+    caf::typed_actor<caf::reacts_to<session_open>, caf::reacts_to<session_message>,
+                     caf::reacts_to<session_peer_gone>, caf::reacts_to<session_close>,
+                     caf::reacts_to<dismissal>, caf::reacts_to<revocation_list>>;
 
 // -- membership --------------------------------------------------------------------
 
@@ -191,7 +193,8 @@ struct follow_request {
   std::string job;
   follower_actor follower;
 };
-/// "nodes", "status", "jobs"; "stop", "drain", "remove" and "remove by force" with a name; "token".
+/// "nodes", "status", "jobs"; "stop", "drain", "remove" and "remove by force" with a name; "token";
+/// "revoke" with a list as in revocation_list in place of the name.
 struct command {
   std::uint32_t version = protocol_version;
   std::string what, name;
@@ -209,8 +212,8 @@ using entry_actor = caf::typed_actor<caf::replies_to<seed_request>::with<answer>
 using coordinator_actor = caf::typed_actor<
     caf::replies_to<seed_request>::with<answer>, caf::replies_to<join_request>::with<join_answer>,
     caf::replies_to<clock_request>::with<clock_answer>,
-    caf::replies_to<leave_request>::with<answer>, caf::reacts_to<session_opened>,
-    caf::reacts_to<session_closed>, caf::reacts_to<session_message>,
+    caf::replies_to<leave_request>::with<answer>, caf::reacts_to<revocation_list>,
+    caf::reacts_to<session_opened>, caf::reacts_to<session_closed>, caf::reacts_to<session_message>,
     caf::replies_to<snapshot_part>::with<answer>, caf::reacts_to<trace_batch>,
     caf::replies_to<file_part_request>::with<file_part>,
     caf::replies_to<submit_request>::with<answer>, caf::replies_to<follow_request>::with<answer>,

@@ -10,6 +10,10 @@
 #include "runtime/daemon/state_folder.hpp"
 #include "runtime/gate/open_files.hpp"
 #include "runtime/security/certificate.hpp"
+#include "runtime/security/expiry.hpp"
+#include "runtime/security/key_check.hpp"
+#include "runtime/security/pem.hpp"
+#include "runtime/security/revocation_keeper.hpp"
 #include "runtime/security/token_store.hpp"
 
 #include "actors/torch_shard.hpp"
@@ -79,7 +83,7 @@ std::string advertised(const node_config& config, std::uint16_t port) {
 class node_daemon {
 public:
   explicit node_daemon(const daemon_request& request)
-      : request_(request), config_(request.config), log_(make_log(config_)),
+      : request_(request), config_(with_own_revocations(request.config)), log_(make_log(config_)),
         folder_(config_.state_dir()), background_(std::make_unique<compute_pool>(2)),
         desk_(background_->make_strand()) {
     set_level(log_, config_);
@@ -137,13 +141,17 @@ public:
   int run() {
     std::uint64_t watchdog_us = 0;
     const bool watched = ::sd_watchdog_enabled(0, &watchdog_us) > 0;
-    const auto tick =
+    auto tick =
         watched ? std::chrono::milliseconds{watchdog_us / 3000} : std::chrono::milliseconds{60'000};
+    if (revoked_)
+      tick = std::min(tick, std::chrono::milliseconds{2000});
     bool draining = false;
     while (true) {
       const auto event = signals_.wait(tick);
       if (watched && answers())
         ::sd_notify(0, "WATCHDOG=1");
+      if (revoked_)
+        watch_keys();
       if (!event)
         continue;
       using kind = daemon_signals::kind;
@@ -183,6 +191,50 @@ private:
       remember_cluster(control_, std::filesystem::absolute(config_.ca).parent_path());
   }
 
+  /// The list in use is a file of ours, see revocation_keeper.
+  node_config with_own_revocations(node_config config) {
+    if (!config.tls)
+      return config;
+    auto given = config.revoked.empty() ? security::revoked_beside(config.ca) : config.revoked;
+    std::filesystem::create_directories(config.state_dir());
+    revoked_ = std::make_unique<security::revocation_keeper>(
+        config.ca, std::move(given), std::filesystem::absolute(config.state_dir()) / "revoked.pem");
+    config.revoked = revoked_->file();
+    return config;
+  }
+
+  /// Of a peer. TLS looks at its files every two seconds.
+  bool take_revocations(const std::string& pem) {
+    const bool newer = revoked_ && revoked_->take(pem);
+    if (newer)
+      log_->info("took over a newer list of revoked certificates, number {}", revoked_->number());
+    return newer;
+  }
+
+  /// Every two seconds: the operator may have brought another list, and certificates end.
+  void watch_keys() {
+    try {
+      if (revoked_->look()) {
+        log_->info("read a newer list of revoked certificates, number {}", revoked_->number());
+        if (coordinator_)
+          caf::anon_send(coordinator_, caf::update_atom::value);
+        else if (worker_)
+          caf::anon_send(worker_, caf::update_atom::value);
+      }
+      const auto now = security::wall_clock::now();
+      if (now < warn_again_)
+        return;
+      warn_again_ = now + std::chrono::days{1};
+      for (const auto& file : {config_.ca, config_.certificate})
+        if (const auto line =
+                security::expiry_warning(security::read_certificate(file).get(), file, now);
+            !line.empty())
+          log_->warn("{}", line);
+    } catch (const std::exception& problem) {
+      log_->warn("{}", problem.what());
+    }
+  }
+
   void start_scheduler() {
     coordinator_options options;
     options.cluster = config_.cluster;
@@ -210,6 +262,8 @@ private:
       const auto token = tokens->create(life, now);
       return nlohmann::json{{"token", token}, {"expires", security::text_of(now + life)}}.dump();
     };
+    options.revoke = [this](const std::string& pem) { return take_revocations(pem); };
+    options.revoked = [this] { return revoked_ ? revoked_->pem() : std::string{}; };
     options.certificate_name = [this](const caf::node_id& node) { return plane_->name_of(node); };
     options.on_closed = [this] { signals_.tell({daemon_signals::kind::dismissed, "closed"}); };
     options.control = [this] { return control_; };
@@ -249,6 +303,14 @@ private:
     options.on_dismissed = [this](const std::string& reason) {
       signals_.tell({daemon_signals::kind::dismissed, reason});
     };
+    options.revoke = [this](const std::string& pem) {
+      try {
+        take_revocations(pem);
+      } catch (const std::exception& problem) {
+        log_->warn("revocation list refused: {}", problem.what());
+      }
+    };
+    options.revoked = [this] { return revoked_ ? revoked_->pem() : std::string{}; };
     worker_ = plane_->system().spawn(worker, std::move(options));
 
     membership_options join;
@@ -349,6 +411,8 @@ private:
   }
 
   const daemon_request& request_;
+  std::unique_ptr<security::revocation_keeper> revoked_; ///< With tls.
+  security::wall_clock::time_point warn_again_ = security::wall_clock::now() + std::chrono::days{1};
   const node_config config_;
   daemon_signals signals_; ///< Before any thread.
   logger log_;

@@ -84,9 +84,17 @@ local_worker_actor::behavior_type worker(local_worker_actor::stateful_pointer<wo
         self->state.close();
         self->state.options.on_dismissed(order.reason);
       },
+      [self](const revocation_list& list) { self->state.options.revoke(list.pem); },
       [self](const new_coordinator& fresh) {
         self->state.close();
         self->state.coordinator = fresh.handle;
+        // What we know and it may not.
+        if (const auto pem = self->state.options.revoked(); fresh.handle && !pem.empty())
+          self->send(fresh.handle, revocation_list{pem});
+      },
+      [self](caf::update_atom) {
+        if (self->state.coordinator)
+          self->send(self->state.coordinator, revocation_list{self->state.options.revoked()});
       },
       [self](const errand& task) { task.run(); },
   };

@@ -17,13 +17,18 @@ struct new_coordinator {
 
 /// A worker, with what else its daemon tells it.
 using local_worker_actor =
-    worker_actor::extend<caf::reacts_to<new_coordinator>, caf::reacts_to<errand>>;
+    worker_actor::extend<caf::reacts_to<new_coordinator>, caf::reacts_to<errand>,
+                         // Tells the scheduler of a revocation list that has come from elsewhere.
+                         caf::reacts_to<caf::update_atom>>;
 
 struct worker_options {
   worker_host host;
   std::shared_ptr<actors::executor> desk;      ///< Opens and closes sessions: both block.
   std::function<void(const std::string&)> log; ///< One line; any thread.
   std::function<void(const std::string& reason)> on_dismissed;
+  std::function<void(const std::string& pem)>
+      revoke;                           ///< Takes a list over if it is good and newer.
+  std::function<std::string()> revoked; ///< The list in use; "" for none.
 };
 
 struct worker_state {

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """Who may be a node of a cluster.
 
-usage: cluster_keys.py SKIPPIPE SOURCE_DIR [tokens|revoke]...
+usage: cluster_keys.py SKIPPIPE SOURCE_DIR [tokens|revoke|renew]...
 """
 import json
 import os
 import pathlib
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
 from local_cluster import Cluster, Daemon, wait_until
+from strangers import address, certificate_of, over_tls
 
 
 def token(cluster, *words):
@@ -66,6 +67,84 @@ def tokens(program, folder, config):
                                "runs/cluster/keys/node-1"], cwd=folder, capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and "keys of node 'node-1'" in done.stderr, done
         return "a token admits one node, once, in time"
+
+
+def certs(cluster, *words):
+    return subprocess.run([cluster.program, "certs", *words], cwd=cluster.folder, capture_output=True, text=True,
+                          timeout=60)
+
+
+def log_of(cluster, name):
+    return (cluster.folder / "runs/cluster" / (name + ".log")).read_text()
+
+
+def all_ports(cluster, but):
+    return [address(node[key]) for node in cluster.ready["nodes"] for key in ("control", "data")
+            if node[key] and node["name"] != but]
+
+
+def revoke(program, folder, config):
+    """Only the scheduler is told, over the control plane: the authority's folder is on no node."""
+    with Cluster(program, folder, config, ["cluster.nodes=4", "data_plane.backend=tls"]) as cluster:
+        keys = folder / "runs/cluster/keys"
+        shutil.copytree(keys, folder / "away")
+        stolen = folder / "away/node-2"
+        ports = all_ports(cluster, but="node-2")
+        outcome = over_tls(ports[0], stolen)
+        assert not outcome.startswith("refused"), outcome
+        done = certs(cluster, "revoke", "node-2", "--dir", "away", "--cluster", cluster.control)
+        assert done.returncode == 0, done.stderr
+        wait_until("the stolen node is cut off", lambda: cluster.nodes()["node-2"]["state"] == "failed")
+        good = ["node-1", "node-3"]
+        for name in good:
+            wait_until(name + " knows", lambda: "took over a newer list" in log_of(cluster, name))
+        for where in ports:
+            wait_until("%s:%d refuses it" % where, lambda: over_tls(where, stolen).startswith("refused"))
+        # Neither an older list nor a stranger's is taken, whoever brings it.
+        newer = (folder / "runs/cluster/node-1/revoked.pem").read_bytes()
+        subprocess.run(["cp", str(keys / "node-1/revoked.pem"), str(keys / "node-1/older.pem")], check=True)
+        os.replace(keys / "node-1/older.pem", keys / "node-1/revoked.pem")
+        wait_until("an older list is seen", lambda: "older than the list in use" in log_of(cluster, "node-1"))
+        assert certs(cluster, "init", "--dir", "theirs").returncode == 0
+        assert certs(cluster, "issue", "node-1", "--dir", "theirs").returncode == 0
+        done = certs(cluster, "revoke", "node-1", "--dir", "theirs", "--cluster", cluster.control)
+        assert done.returncode == 1 and "did not sign it" in done.stderr, done
+        shutil.copy(folder / "theirs/revoked.pem", keys / "node-3/new.pem")
+        os.replace(keys / "node-3/new.pem", keys / "node-3/revoked.pem")
+        wait_until("a stranger's list is seen", lambda: "did not sign it" in log_of(cluster, "node-3"))
+        for name in good:
+            assert (folder / "runs/cluster" / name / "revoked.pem").read_bytes() == newer
+            assert cluster.nodes()[name]["state"] == "ready"
+        # A node that comes later is told as it joins; one that knows more than the scheduler tells it.
+        assert certs(cluster, "issue", "late", "--dir", "away").returncode == 0
+        late = dict(ca="away/late/ca.pem", certificate="away/late/certificate.pem", key="away/late/key.pem")
+        shutil.copy(keys / "operator/revoked.pem", folder / "away/late/revoked.pem")
+        with Daemon(cluster, "late", security=late) as node:
+            node.wait_ready()
+            wait_until("it is told", lambda: "took over a newer list" in node.log.read_text())
+            assert certs(cluster, "revoke", "node-3", "--dir", "away").returncode == 0
+            wait_until("the scheduler is told by a node", lambda: cluster.nodes()["node-3"]["state"] == "failed")
+            wait_until("node-1 is told", lambda: log_of(cluster, "node-1").count("took over a newer list") == 2)
+        return "a stolen node is cut off from all"
+
+
+def renew(program, folder, config):
+    """A node is warned of its certificate's end; a new one serves as soon as it is there."""
+    with Cluster(program, folder, config, ["cluster.nodes=2", "data_plane.backend=tls"]) as cluster:
+        keys = folder / "runs/cluster/keys"
+        assert certs(cluster, "issue", "short", "--days", "3", "--dir", str(keys)).returncode == 0
+        with Daemon(cluster, "short") as node:
+            ready = node.wait_ready()
+            assert "expires in 2 days; run `skippipe certs renew short`" in node.log.read_text(), node.log.read_text()
+            ports = [address(ready[key]) for key in ("control", "data")]
+            before = [certificate_of(where, keys / "operator") for where in ports]
+            assert before[0] == before[1]
+            assert certs(cluster, "renew", "short", "--dir", str(keys)).returncode == 0
+            for where in ports:
+                wait_until("the new certificate serves",
+                           lambda: certificate_of(where, keys / "operator") != before[0])
+            assert cluster.nodes()["short"]["state"] == "ready", "its connections were cut"
+        return "a renewed certificate serves at once"
 
 
 def main():

@@ -10,13 +10,13 @@ import pathlib
 import random
 import resource
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 import time
 
 from local_cluster import Cluster, prepare_data, tensors, wait_until
+from strangers import address, over_tls
 
 JOB = """
 [job]
@@ -49,11 +49,6 @@ nodes = 8
 """
 
 
-def address(text):
-    host, port = text.rsplit(":", 1)
-    return host, int(port)
-
-
 def plain(where, data):
     """Sends bytes and waits until the other side has had enough."""
     with socket.create_connection(where, timeout=20) as line:
@@ -64,22 +59,6 @@ def plain(where, data):
                 pass
         except OSError:
             pass
-
-
-def over_tls(where, keys, data=b""):
-    """A TLS client with these keys (none: no certificate); what it was answered, or why it failed."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if keys:
-        context.load_cert_chain(str(keys / "certificate.pem"), str(keys / "key.pem"))
-    context.set_alpn_protocols(["skippipe-control/1"])
-    try:
-        with socket.create_connection(where, timeout=20) as line, context.wrap_socket(line) as secure:
-            if data:
-                secure.sendall(data)
-            return "answered %d bytes" % len(secure.recv(4096))
-    except OSError as problem:
-        return "refused: %s" % problem
 
 
 def cpu_seconds(pid):

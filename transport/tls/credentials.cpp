@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace skippipe::transport::tls {
 
@@ -19,13 +20,15 @@ credentials::stamps credentials::look() const {
 }
 
 bool credentials::read(std::string& problem) {
-  auto fresh = make_ssl_context(files_, problem);
+  auto files = files_;
+  if (revoked_ == nullptr && ::access(files.revoked.c_str(), F_OK) != 0)
+    files.revoked.clear(); // It may come; once there it must stay.
+  auto fresh = make_ssl_context(files, problem);
   if (fresh == nullptr)
     return false;
   unique_crl list;
-  if (!files_.revoked.empty()
-      && (list = read_revocation_list(files_.ca, files_.revoked)) == nullptr) {
-    problem = "revocation list '" + files_.revoked + "': " + ssl_problem();
+  if (!files.revoked.empty() && (list = read_revocation_list(files.ca, files.revoked)) == nullptr) {
+    problem = "revocation list '" + files.revoked + "': " + ssl_problem();
     return false;
   }
   if (adjust_)

@@ -174,6 +174,8 @@ bool engine::greet(stream& s) {
 }
 
 void engine::on_greeting(stream& s, const greeting& g) {
+  if (credentials_.revoked(s.ssl.get())) // since its handshake began
+    return fail(s, errc::not_authenticated, "its certificate was revoked");
   if (s.accepted)
     return join_channel(s, g);
   const greeting& mine = s.hello;

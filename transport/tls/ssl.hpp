@@ -21,7 +21,7 @@ using unique_crl = std::unique_ptr<X509_CRL, ssl_deleter>;
 using unique_bio = std::unique_ptr<BIO, ssl_deleter>;
 using unique_ssl = std::unique_ptr<SSL, ssl_deleter>;
 
-/// PEM files. `revoked` may be empty: no list.
+/// PEM files. `revoked` may be empty: no list; a running process takes up one that appears there.
 struct credential_files {
   std::string ca, certificate, key, revoked;
 };
