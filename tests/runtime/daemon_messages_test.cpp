@@ -77,6 +77,7 @@ TEST_CASE("messages of the control plane survive the wire and damage", "[daemon]
   check(system, session_close{3});
   check(system, session_closed{3, 1, 5, 6});
   check(system, dismissal{"why"});
+  check(system, revocation_list{"pem"});
   check(system, snapshot_part{3, 4, "n", 5, 6, "a"});
   check(system, trace_batch{3, 1, 4, 5, 6, "a"});
   check(system, join_answer{"no", true, 4, "c"});
