@@ -8,7 +8,20 @@ namespace skippipe::scheduler {
 search::search(const instance& problem, std::uint64_t seed, bool fixed_arrangement,
                bool fixed_routes)
     : problem_(problem), random_(seed), fixed_arrangement_(fixed_arrangement),
-      fixed_routes_(fixed_routes), state_(problem) {}
+      fixed_routes_(fixed_routes), state_(problem), insertion_(state_) {
+  const auto nodes = static_cast<node_id>(problem.nodes.size());
+  near_.resize(nodes);
+  for (node_id n = 0; n < nodes; ++n) {
+    for (node_id x = 0; x < nodes; ++x)
+      if (x != n)
+        near_[n].push_back(x);
+    const auto away = [&](node_id x) { return problem.link(n, x) + problem.link(x, n); };
+    const auto most = std::min<std::size_t>(near_[n].size(), 32);
+    std::partial_sort(near_[n].begin(), near_[n].begin() + static_cast<std::ptrdiff_t>(most),
+                      near_[n].end(), [&](node_id a, node_id b) { return away(a) < away(b); });
+    near_[n].resize(most);
+  }
+}
 
 void search::touch(microbatch_id m) {
   const std::uint32_t i = edit_.count++;
@@ -29,14 +42,6 @@ void search::undo() {
     std::copy(edit_.hops[i].begin(), edit_.hops[i].end(), &state_.hop_at(m, 0));
     state_.refresh(m);
   }
-}
-
-bool search::route_fits(microbatch_id m) const {
-  route_state r;
-  for (std::uint32_t h = 1; h <= state_.hops(); ++h)
-    if (!r.visit(state_.stage_of[state_.hop_at(m, h)], problem_.limits))
-      return false;
-  return true;
 }
 
 /// Asks for times of all steps of `m`: mostly gaps that other work leaves, now and then ahead of
@@ -141,36 +146,39 @@ bool search::moves_frozen() const {
   return false;
 }
 
-bool search::propose(std::uint32_t kind) {
+search::move search::pick() {
+  const bool hops = state_.hops() > 0;
+  const double reinserting = hops && problem_.stages <= path_insertion::most_stages ? 0.3 : 0;
+  // Within a stage the other moves change who does what just as well.
+  const double swapping = fixed_arrangement_ ? 0.02 : 0.1, colliding = 0.3, retiming = 0.3;
+  double x = random_.unit() * (reinserting + swapping + colliding + retiming);
+  if ((x -= reinserting) < 0)
+    return move::reinsert;
+  if ((x -= swapping) < 0)
+    return move::swap_roles;
+  return x < colliding ? move::swap_collision : move::retime;
+}
+
+bool search::propose(move kind) {
   for (std::uint32_t i = 0; i < edit_.count; ++i)
     is_moved_[edit_.touched[i]] = 0;
   edit_.count = 0;
   edit_.roles = false;
-  placed_ = false;
   switch (kind) {
-    case 0:
-      return change_node();
-    case 1:
-      return exchange_stages();
-    case 2:
-      return reorder_hops();
-    case 3:
-      return exchange_tails();
-    case 4:
-      return rebuild_path();
-    case 5:
+    case move::reinsert:
+      return reinsert();
+    case move::swap_roles:
       return swap_roles();
-    case 6:
-      placed_ = true;
+    case move::swap_collision:
       return swap_collision();
     default:
-      touch(random_.below(state_.microbatches()));
-      return true;
+      return retime();
   }
 }
 
 plan search::improve(const plan& from, const search_limits& limits) {
   state_.load(from);
+  insertion_.load();
   frozen_ = limits.frozen;
   wanted_.assign(std::size_t{state_.microbatches()} * state_.width(), 0);
   is_moved_.assign(state_.microbatches(), 0);
@@ -180,25 +188,11 @@ plan search::improve(const plan& from, const search_limits& limits) {
   auto best_sequence = state_.sequence;
   search_state::score best = state_.value;
 
-  const bool hops = state_.hops() > 0;
-  // Large problems get fewer steps per microbatch: they start cooler and cool from there, and what
-  // costs many steps is left out.
+  // Large problems get fewer steps per microbatch: they start cooler.
   const bool large = problem_.nodes.size() > 40;
-  const double shares[8] = {hops ? 0.1 : 0,
-                            hops && !fixed_routes_ ? 0.12 : 0,
-                            hops && !fixed_routes_ ? 0.08 : 0,
-                            hops ? 0.25 : 0,
-                            hops && !large ? 0.02 : 0,
-                            fixed_arrangement_ ? 0.02 : 0.12,
-                            0.1,
-                            0.15};
-  double sum = 0;
-  for (double s : shares)
-    sum += s;
-  const double origins = double(state_.nodes_of[0].size());
-  const double hot =
-      limits.heat * (large ? 0.6 / double(problem_.nodes.size()) : 0.05) / origins * best.makespan;
-  const double cold = 0.0005 / origins * best.makespan;
+  const double unit = best.makespan / double(state_.nodes_of[0].size());
+  const double hot = limits.heat * (large ? 0.6 / double(problem_.nodes.size()) : 0.05) * unit;
+  const double cold = 0.0025 * unit;
   double temperature = hot;
   while (best.makespan > limits.lower_bound_s * (1 + 1e-9)) {
     if (iterations_ % 64 == 0) {
@@ -214,29 +208,19 @@ plan search::improve(const plan& from, const search_limits& limits) {
       temperature = hot * std::pow(cold / hot, progress);
     }
     ++iterations_;
-    double x = random_.unit() * sum;
-    std::uint32_t kind = 0;
-    while (kind < 7 && x >= shares[kind])
-      x -= shares[kind++];
-    if (!propose(kind))
+    const double bar = state_.value.cost - temperature * std::log(1 - random_.unit());
+    // Hopeless once the makespan alone has used up what the bar leaves for it.
+    limit_ = bar - (state_.value.cost - state_.value.makespan) * 0.98;
+    if (!propose(pick()))
       continue;
     if (moves_frozen()) {
       undo();
       continue;
     }
-    for (std::uint32_t i = 0; i < edit_.count; ++i) {
-      if (placed_)
-        continue;
-      state_.refresh(edit_.touched[i]);
-      place(edit_.touched[i], edit_.roles);
-    }
-    const double bar = state_.value.cost - temperature * std::log(1 - random_.unit());
-    // Hopeless once the makespan alone has used up what the bar leaves for it.
-    const double limit = bar - (state_.value.cost - state_.value.makespan) * 0.98;
     if (edit_.count > 0) {
       sort_moved();
       // Most moves end here, at the price of what they change.
-      const auto seen = state_.peek(moved_, wanted_, is_moved_, left_, limit);
+      const auto seen = state_.peek(moved_, wanted_, is_moved_, left_, limit_);
       if (seen && !(seen->cost <= bar)) {
         undo();
         continue;
@@ -248,7 +232,7 @@ plan search::improve(const plan& from, const search_limits& limits) {
     } else if (merged() == state_.sequence && !edit_.roles && same_paths()) {
       continue;
     }
-    const search_state::score s = state_.time(candidate_, from_, limit);
+    const search_state::score s = state_.time(candidate_, from_, limit_);
     if (!(s.cost <= bar)) {
       undo();
       continue;

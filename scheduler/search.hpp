@@ -1,6 +1,7 @@
 // Simulated annealing over arrangement, paths and order together.
 #pragma once
 
+#include "scheduler/path_insertion.hpp"
 #include "scheduler/random.hpp"
 #include "scheduler/search_state.hpp"
 
@@ -28,6 +29,8 @@ public:
   /// `fixed_arrangement`: nodes stay in their stages. `fixed_routes`: every microbatch keeps its
   /// sequence of stages (R12).
   search(const instance& problem, std::uint64_t seed, bool fixed_arrangement, bool fixed_routes);
+  search(const search&) = delete;
+  search& operator=(const search&) = delete;
 
   /// Walks from `start`, a valid plan with paths of one length; returns the best plan met.
   plan improve(const plan& start, const search_limits& limits);
@@ -47,33 +50,22 @@ private:
     bool roles = false;
   };
 
-  bool propose(std::uint32_t kind);
-  bool change_node();
-  bool exchange_stages();
-  bool reorder_hops();
-  bool exchange_tails();
-  bool rebuild_path();
-  struct insertion {
-    microbatch_id m;
-    double noise;
-    std::uint32_t width;
-  };
-  void descend(const insertion& job, std::uint32_t h, double time, double back, route_state rules,
-               std::uint64_t open);
-  std::vector<node_id> trial_, best_trial_;
-  std::vector<stage_id> pool_;
-  double best_finish_ = 0;
-  std::uint32_t budget_ = 0;
-
+  enum class move { reinsert, swap_roles, swap_collision, retime };
+  move pick();
+  bool propose(move kind);
+  bool reinsert();
   bool swap_roles();
   bool swap_collision();
-  bool same_paths() const;
+  bool retime();
 
+  microbatch_id related();
+  void take_out();
+  bool put_back();
+  bool same_paths() const;
   void touch(microbatch_id m);
   bool moves_frozen() const;
   void undo();
   void apply_roles(node_id a, node_id b);
-  bool route_fits(microbatch_id m) const;
   void place(microbatch_id m, bool calm);
   void sort_moved();
   const std::vector<task>& merged();
@@ -82,15 +74,19 @@ private:
   random_source random_;
   bool fixed_arrangement_, fixed_routes_;
   search_state state_;
+  path_insertion insertion_;
   edit edit_;
   std::vector<double> wanted_; ///< Per task: the time a touched task asks for.
   std::vector<task> moved_, candidate_;
   std::vector<node_id> left_;          ///< Nodes of the touched microbatches before the edit.
   std::vector<std::uint8_t> is_moved_; ///< Per microbatch: touched by the present edit.
   std::uint64_t iterations_ = 0;
+  double limit_ = 0;     ///< Makespan, seconds, above which no move is taken.
   std::size_t from_ = 0; ///< Place before which the candidate equals the sequence.
   std::vector<std::uint8_t> frozen_;
-  bool placed_ = false; ///< The move has set wanted_ itself.
+  std::vector<std::vector<node_id>> near_; ///< Per node: the nearest others, nearest first.
+  std::vector<std::uint32_t> pool_;        ///< Per stage: visits that were taken out.
+  std::vector<stage_id> route_;
 };
 
 } // namespace skippipe::scheduler

@@ -1,133 +1,16 @@
-// The moves that change paths, order and roles.
+// The moves that change order and roles.
 #include "scheduler/search.hpp"
 
 #include <algorithm>
 
 namespace skippipe::scheduler {
 
-bool search::change_node() {
+/// Other times for one microbatch on the way that it has.
+bool search::retime() {
   const microbatch_id m = random_.below(state_.microbatches());
-  const std::uint32_t h = random_.below(state_.hops() + 1);
-  if (h == 0) { // Any other way of the same microbatch through the same nodes.
-    touch(m);
-    return true;
-  }
-  const node_id old = state_.hop_at(m, h);
-  const auto& nodes = state_.nodes_of[state_.stage_of[old]];
-  const node_id chosen = nodes[random_.below(static_cast<std::uint32_t>(nodes.size()))];
   touch(m);
-  state_.hop_at(m, h) = chosen;
+  place(m, false);
   return true;
-}
-
-bool search::exchange_stages() {
-  if (problem_.stages < 3)
-    return false;
-  const microbatch_id m = random_.below(state_.microbatches());
-  const std::uint32_t h = 1 + random_.below(state_.hops());
-  const stage_id from = state_.stage_of[state_.hop_at(m, h)];
-  const stage_id to = 1 + random_.below(problem_.stages - 1);
-  if (to == from)
-    return false;
-  for (std::uint32_t i = 1; i <= state_.hops(); ++i)
-    if (state_.stage_of[state_.hop_at(m, i)] == to)
-      return false;
-  const auto pick = [&](stage_id s) {
-    const auto& nodes = state_.nodes_of[s];
-    return nodes[random_.below(static_cast<std::uint32_t>(nodes.size()))];
-  };
-  touch(m);
-  state_.hop_at(m, h) = pick(to);
-  --state_.visits[from];
-  ++state_.visits[to];
-  if (!route_fits(m)) {
-    undo();
-    return false;
-  }
-  if (state_.visits[to] <= state_.visits[from])
-    return true;
-  // The balance asks for the opposite change elsewhere, unless an odd visit just moved.
-  const auto [least, most] = std::minmax_element(state_.visits.begin() + 1, state_.visits.end());
-  if (*most - *least <= 1)
-    return true;
-  const std::uint32_t offset = random_.below(state_.microbatches());
-  for (std::uint32_t i = 0; i < state_.microbatches(); ++i) {
-    const microbatch_id other = (offset + i) % state_.microbatches();
-    std::uint32_t at = 0;
-    bool has_from = other == m;
-    for (std::uint32_t x = 1; x <= state_.hops() && !has_from; ++x) {
-      const stage_id s = state_.stage_of[state_.hop_at(other, x)];
-      has_from = s == from;
-      if (s == to)
-        at = x;
-    }
-    if (has_from || at == 0)
-      continue;
-    const node_id old = state_.hop_at(other, at);
-    const node_id chosen = pick(from);
-    state_.hop_at(other, at) = chosen;
-    const bool fits = route_fits(other);
-    state_.hop_at(other, at) = old;
-    if (!fits)
-      continue;
-    touch(other);
-    state_.hop_at(other, at) = chosen;
-    --state_.visits[to];
-    ++state_.visits[from];
-    return true;
-  }
-  undo();
-  return false;
-}
-
-bool search::reorder_hops() {
-  if (state_.hops() < 2)
-    return false;
-  const microbatch_id m = random_.below(state_.microbatches());
-  touch(m);
-  const std::uint32_t a = 1 + random_.below(state_.hops());
-  std::uint32_t b = 1 + random_.below(state_.hops() - 1);
-  b += b >= a;
-  std::swap(state_.hop_at(m, a), state_.hop_at(m, b));
-  if (route_fits(m))
-    return true;
-  undo();
-  return false;
-}
-
-bool search::exchange_tails() {
-  if (state_.microbatches() < 2)
-    return false;
-  const microbatch_id m = random_.below(state_.microbatches());
-  microbatch_id other = random_.below(state_.microbatches() - 1);
-  other += other >= m;
-  touch(m);
-  touch(other);
-  if (fixed_routes_) {
-    if (state_.hop_at(m, 0) == state_.hop_at(other, 0)) {
-      undo();
-      return false;
-    }
-    std::swap(state_.hop_at(m, 0), state_.hop_at(other, 0));
-    return true;
-  }
-  const std::uint32_t from = 1 + random_.below(state_.hops());
-  std::uint32_t to = state_.hops();
-  if (random_.below(2))
-    to = from;
-  for (std::uint32_t h = from; h <= to; ++h)
-    std::swap(state_.hop_at(m, h), state_.hop_at(other, h));
-  const auto distinct = [&](microbatch_id x) {
-    for (std::uint32_t i = 1; i <= state_.hops(); ++i)
-      for (std::uint32_t j = 1; j < i; ++j)
-        if (state_.stage_of[state_.hop_at(x, i)] == state_.stage_of[state_.hop_at(x, j)])
-          return false;
-    return true;
-  };
-  if (distinct(m) && distinct(other) && route_fits(m) && route_fits(other))
-    return true;
-  undo();
-  return false;
 }
 
 void search::apply_roles(node_id a, node_id b) {
@@ -184,7 +67,14 @@ bool search::swap_roles() {
   edit_.roles = true;
   edit_.swapped[0] = a;
   edit_.swapped[1] = b;
+  if (edit_.count > 0 && problem_.stages <= path_insertion::most_stages) {
+    take_out();
+    apply_roles(a, b);
+    return put_back();
+  }
   apply_roles(a, b);
+  for (std::uint32_t i = 0; i < edit_.count; ++i)
+    place(edit_.touched[i], true);
   return true;
 }
 

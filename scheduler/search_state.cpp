@@ -9,14 +9,13 @@ namespace skippipe::scheduler {
 
 namespace {
 // Shares of the score beside the makespan.
-constexpr double soft_share = 0.5;
+constexpr double soft_share = 0.05, mean_share = 0.1;
 } // namespace
 
 search_state::search_state(const instance& problem)
     : problem_(problem), nodes_(problem.nodes.size()) {
   for (node_id n = 0; n < nodes_.size(); ++n)
     nodes_[n].memory = problem.nodes[n].memory;
-  mean_share_ = nodes_.size() > 40 ? 2 : 0.2;
 }
 
 void search_state::load(const plan& p) {
@@ -215,11 +214,12 @@ search_state::score search_state::summary() {
     power += x * x;
   }
   s.cost = s.makespan + soft_share * reference_ * power / double(nodes_of[0].size())
-           + mean_share_ * sum / microbatches_;
+           + mean_share * sum / microbatches_;
   return s;
 }
 
 void search_state::commit(const std::vector<task>& order, std::size_t from, const score& s) {
+  ++commits_;
   value = s;
   from -= from % stride;
   const std::vector<task>& done = executed_.empty() ? order : executed_;
@@ -257,7 +257,7 @@ void search_state::commit(const std::vector<task>& order, std::size_t from, cons
     ++n.listed;
     place_[t] = static_cast<std::uint32_t>(i);
     index_[t] = static_cast<std::uint32_t>(calendar_[x.node].size());
-    calendar_[x.node].push_back({start[t], end[t], t / width_, t});
+    calendar_[x.node].push_back({start[t], end[t], t / width_, t, x.held});
   }
 }
 

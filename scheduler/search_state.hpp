@@ -90,11 +90,17 @@ public:
   /// if nothing made it wait.
   double gap_with_slot(task t, double ready, const std::vector<std::uint8_t>& without) const;
 
+  /// How often a solution became the current one.
+  std::uint64_t commits() const { return commits_; }
+
   struct busy {
     double start, end;
     microbatch_id owner;
     task id;
+    std::int32_t held; ///< +1 for F, -1 for B, 0 for L.
   };
+  /// Place of `t` in its node's calendar.
+  std::uint32_t index_of(task t) const { return index_[t]; }
   /// The tasks of node `n` in committed order.
   const std::vector<busy>& calendar(node_id n) const { return calendar_[n]; }
 
@@ -141,6 +147,7 @@ private:
 
   static constexpr std::size_t stride = 32; ///< Tasks between checkpoints.
 
+  std::uint64_t commits_ = 0;
   const instance& problem_;
   std::uint32_t hops_ = 0, microbatches_ = 0, width_ = 0;
   std::vector<task_info> info_;
@@ -155,7 +162,6 @@ private:
   std::vector<task> executed_; ///< What was run, once something had been put off.
   std::uint32_t late_count_ = 0;
   std::vector<double> origin_end_;
-  double mean_share_;    ///< Of the mean end of a microbatch; guides where there are many.
   double reference_ = 1; ///< Seconds; scales the share of the origins' ends.
 
   std::vector<std::vector<busy>> calendar_;

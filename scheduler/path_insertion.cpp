@@ -1,0 +1,305 @@
+#include "scheduler/path_insertion.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace skippipe::scheduler {
+
+namespace {
+constexpr double infinite = std::numeric_limits<double>::infinity();
+}
+
+void path_insertion::load() {
+  const instance& problem = state_.problem();
+  const auto nodes = static_cast<node_id>(problem.nodes.size());
+  work_.assign(nodes, {});
+  openings_.assign(nodes, {});
+  own_openings_.assign(nodes, {});
+  epochs_.assign(nodes, 0);
+  epoch_ = 0;
+  levels_.assign(state_.hops() + 1, {});
+  costs_.clear();
+  for (node_id n = 0; n < nodes; ++n)
+    for (stage_id s = 0; s < problem.stages; ++s)
+      costs_.push_back(problem.costs(n, s));
+  least_forward_.assign(nodes, std::numeric_limits<double>::infinity());
+  for (node_id n = 0; n < nodes; ++n)
+    for (stage_id s = 0; s < problem.stages; ++s)
+      least_forward_[n] = std::min(least_forward_[n], costs_[n * problem.stages + s].forward_s);
+  least_ = std::numeric_limits<double>::infinity();
+  for (const task_costs& c : costs_)
+    least_ = std::min(least_, c.forward_s + c.backward_s);
+  rules_.resize(problem.stages);
+  near_.assign(nodes, {});
+  for (node_id n = 0; n < nodes; ++n) {
+    for (node_id x = 0; x < nodes; ++x)
+      if (x != n)
+        near_[n].push_back({problem.link(n, x) + problem.link(x, n), x});
+    std::sort(near_[n].begin(), near_[n].end(),
+              [](const neighbour& a, const neighbour& b) { return a.away < b.away; });
+  }
+  for (found* f : {&best_, &trial_}) {
+    f->hops.assign(state_.hops() + 1, 0);
+    f->start.assign(state_.steps(), 0);
+  }
+}
+
+void path_insertion::begin() {
+  ++epoch_;
+  if (seen_ != state_.commits())
+    for (opening_list& x : openings_)
+      x.known = false;
+  seen_ = state_.commits();
+  removed_ = 0;
+  holds_.assign(state_.hops() + 1, 0);
+}
+
+std::vector<path_insertion::busy>& path_insertion::own(node_id n) {
+  if (epochs_[n] != epoch_) {
+    epochs_[n] = epoch_;
+    work_[n] = state_.calendar(n);
+  }
+  own_openings_[n].known = false;
+  return work_[n];
+}
+
+void path_insertion::remove(microbatch_id m) {
+  for (std::uint32_t h = 0; h <= state_.hops(); ++h)
+    std::erase_if(own(state_.hop_at(m, h)), [m](const busy& b) { return b.owner == m; });
+  const task first = state_.first_task(m);
+  for (std::uint32_t h = 0; h <= state_.hops(); ++h)
+    holds_[h] += state_.end[first + state_.steps() - 1 - h] - state_.start[first + h];
+  ++removed_;
+}
+
+const std::vector<path_insertion::opening>& path_insertion::openings(node_id n) {
+  opening_list& x = epochs_[n] == epoch_ ? own_openings_[n] : openings_[n];
+  if (!x.known)
+    list_openings(n, calendar(n), x.list);
+  x.known = true;
+  return x.list;
+}
+
+void path_insertion::list_openings(node_id n, const std::vector<busy>& tasks,
+                                   std::vector<opening>& list) const {
+  const auto memory = static_cast<std::int32_t>(state_.problem().nodes[n].memory);
+  list.clear();
+  // A slot that is free now stays so until the level reaches the memory again: found backwards.
+  std::int32_t level = 0;
+  for (const busy& b : tasks)
+    level += b.held;
+  double until = infinite, end = infinite;
+  for (std::size_t i = tasks.size() + 1; i-- > 0;) {
+    // Here the gap before task i, with `level` slots taken in it.
+    const double start = i > 0 ? tasks[i - 1].end : 0;
+    if (level < memory && start + least_forward_[n] <= end)
+      list.push_back({start, end, until});
+    if (i > 0) {
+      end = tasks[i - 1].start;
+      if (level >= memory && tasks[i - 1].held > 0)
+        until = end;
+      level -= tasks[i - 1].held;
+    }
+  }
+  std::reverse(list.begin(), list.end());
+}
+
+/// The first gap at or after `ready` for a forward whose slot stays free for `hold` seconds; one at
+/// infinity when there is none.
+path_insertion::window path_insertion::first_window(node_id n, double ready, double seconds,
+                                                    double hold) {
+  for (const opening& x : openings(n)) {
+    const double begin = std::max(ready, x.start);
+    if (begin + seconds <= x.end && begin + hold <= x.until)
+      return {begin, x.until};
+  }
+  return {infinite, infinite};
+}
+
+double path_insertion::gap(node_id n, double ready, double seconds) const {
+  for (const busy& b : calendar(n)) {
+    if (b.end <= ready)
+      continue;
+    if (b.start >= ready + seconds)
+      break;
+    ready = b.end;
+  }
+  return ready;
+}
+
+namespace {
+
+/// Whether `hops` more of the `allowed` stages, all `required` ones among them, may still follow.
+bool can_end(const route_state& rules, std::uint64_t allowed, std::uint64_t required,
+             std::uint32_t hops, const path_limits& limits) {
+  const std::uint64_t behind = (std::uint64_t{1} << rules.frontier) - 1;
+  std::uint32_t swaps = rules.swaps, distance = rules.total_distance;
+  for (std::uint64_t x = required & behind; x != 0; x &= x - 1) {
+    const std::uint32_t d = rules.frontier - static_cast<std::uint32_t>(std::countr_zero(x));
+    ++swaps;
+    distance += d;
+    if (d > limits.max_swap_distance)
+      return false;
+  }
+  if (swaps > limits.max_swaps || distance > limits.max_total_swap_distance)
+    return false;
+  return static_cast<std::uint32_t>(std::popcount(allowed & ~behind)) + limits.max_swaps
+             - rules.swaps
+         >= hops;
+}
+
+} // namespace
+
+/// Keeps the best `width` of a level, best first.
+void path_insertion::add(std::vector<partial>& level, const partial& p) const {
+  if (level.size() < width)
+    level.push_back(p);
+  else
+    level.back() = p;
+  for (std::size_t i = level.size() - 1; i > 0 && level[i].key < level[i - 1].key; --i)
+    std::swap(level[i], level[i - 1]);
+}
+
+const path_insertion::found* path_insertion::find(node_id origin, double soonest, const choice& c,
+                                                  random_source& random) {
+  const instance& problem = state_.problem();
+  const std::uint32_t hops = state_.hops();
+  best_.finish = c.limit;
+  found_ = false;
+  const task_costs home = costs_[origin * problem.stages];
+  // How long slots stay taken is known at the end only; asking for more finds fewer ways that fail.
+  const double patience = (0.4 + 0.7 * random.unit()) / removed_;
+  partial root{};
+  root.back = home.loss_s + home.backward_s;
+  root.node = origin;
+  levels_[0].clear();
+  for (int i = 0; i < 2; ++i) { // The next two turns.
+    root.taken = first_window(origin, soonest, home.forward_s, patience * holds_[0]);
+    if (root.taken.start == infinite)
+      break;
+    soonest = root.end = root.taken.start + home.forward_s;
+    root.limit = root.taken.until;
+    levels_[0].push_back(root);
+  }
+  const bool blinks = random.below(2) == 0;
+  for (std::uint32_t h = 1; h <= hops; ++h) {
+    auto& level = levels_[h];
+    level.clear();
+    for (std::uint32_t i = 0; i < levels_[h - 1].size(); ++i) {
+      const partial from = levels_[h - 1][i];
+      std::uint64_t open = c.allowed & ~from.used;
+      const std::uint64_t must = c.required & ~from.used;
+      if (c.route != nullptr)
+        open = std::uint64_t{1} << c.route[h - 1];
+      else if (static_cast<std::uint32_t>(std::popcount(must)) > hops - h)
+        open = must;
+      if (static_cast<std::uint32_t>(std::popcount(must)) > hops - h + 1)
+        continue;
+      std::uint64_t fit = 0;
+      for (; open != 0; open &= open - 1) {
+        const auto s = static_cast<stage_id>(std::countr_zero(open));
+        rules_[s] = from.rules;
+        const std::uint64_t used = from.used | (std::uint64_t{1} << s);
+        if (rules_[s].visit(s, problem.limits)
+            && can_end(rules_[s], c.allowed & ~used, c.required & ~used, hops - h, problem.limits))
+          fit |= std::uint64_t{1} << s;
+      }
+      if (fit == 0)
+        continue;
+      for (const neighbour& near : near_[from.node]) {
+        // Farther ones cannot be better.
+        const double reach = from.end + from.back + near.away + least_;
+        if ((level.size() >= width && reach >= level.back().key) || reach >= c.limit)
+          break;
+        const node_id n = near.node;
+        const stage_id s = state_.stage_of[n];
+        if ((fit >> s & 1) == 0)
+          continue;
+        const task_costs& x = costs_[n * problem.stages + s];
+        const double ready = from.end + problem.link(from.node, n);
+        const double back = from.back + x.backward_s + problem.link(n, from.node);
+        const double home_link = problem.link(n, origin);
+        const double least = ready + x.forward_s + back + home_link * 0.5;
+        if ((level.size() >= width && least >= level.back().key)
+            || least + home_link * 0.5 + (hops - h) * least_ >= c.limit)
+          continue;
+        if (blinks && random.below(16) == 0)
+          continue;
+        const double hold = std::max(patience * holds_[h],
+                                     x.forward_s + (hops - h) * least_ + home_link + home.loss_s
+                                         + problem.link(origin, n) + x.backward_s);
+        const double after = back - x.backward_s - home.loss_s;
+        const window w = first_window(n, ready, x.forward_s, hold);
+        const double end = w.start + x.forward_s, key = end + back + home_link * 0.5;
+        if ((level.size() >= width && key >= level.back().key)
+            || key + home_link * 0.5 + (hops - h) * least_ >= c.limit
+            || w.start + hold + after > from.limit)
+          continue;
+        add(level, {key, end, back, std::min(from.limit, w.until + after), w,
+                    from.used | (std::uint64_t{1} << s), rules_[s], n, i});
+      }
+    }
+  }
+  for (std::uint32_t i = 0; i < levels_[hops].size(); ++i)
+    if (levels_[hops][i].end + levels_[hops][i].back < best_.finish)
+      finish(origin, i);
+  return found_ ? &best_ : nullptr;
+}
+
+/// The way back of one candidate; keeps it when it is the best yet and no slot is gone too early.
+void path_insertion::finish(node_id origin, std::uint32_t last) {
+  const instance& problem = state_.problem();
+  const std::uint32_t hops = state_.hops(), steps = state_.steps();
+  const task_costs home = costs_[origin * problem.stages];
+  const std::uint32_t leaf = last;
+  const node_id far = levels_[hops][last].node;
+  double t = levels_[hops][last].end + problem.link(far, origin);
+  t = gap(origin, t, home.loss_s);
+  trial_.start[hops + 1] = t;
+  t += home.loss_s;
+  node_id from = origin;
+  std::uint32_t at = leaf;
+  for (std::uint32_t h = hops; h > 0; --h) {
+    const partial& p = levels_[h][at];
+    const double b = costs_[p.node * problem.stages + state_.stage_of[p.node]].backward_s;
+    t = gap(p.node, t + problem.link(from, p.node), b);
+    trial_.start[h] = p.taken.start;
+    trial_.start[steps - 1 - h] = t;
+    trial_.hops[h] = p.node;
+    t += b;
+    if (t > p.taken.until || t >= best_.finish)
+      return;
+    from = p.node;
+    at = p.parent;
+  }
+  t = gap(origin, t + problem.link(from, origin), home.backward_s);
+  const window& home_window = levels_[0][at].taken;
+  trial_.start[0] = home_window.start;
+  trial_.start[steps - 1] = t;
+  trial_.hops[0] = origin;
+  t += home.backward_s;
+  if (t > home_window.until || t >= best_.finish)
+    return;
+  trial_.finish = t;
+  std::swap(trial_, best_);
+  found_ = true;
+}
+
+void path_insertion::insert(microbatch_id m, const found& way) {
+  const std::uint32_t hops = state_.hops(), steps = state_.steps();
+  const task first = state_.first_task(m);
+  for (std::uint32_t i = 0; i < steps; ++i) {
+    const std::uint32_t h = i <= hops ? i : (i == hops + 1 ? 0 : steps - 1 - i);
+    const node_id n = way.hops[h];
+    const task_costs& c = costs_[n * state_.problem().stages + (h == 0 ? 0 : state_.stage_of[n])];
+    const double seconds = i <= hops ? c.forward_s : (i == hops + 1 ? c.loss_s : c.backward_s);
+    const std::int32_t held = i <= hops ? 1 : (i == hops + 1 ? 0 : -1);
+    auto& tasks = own(n);
+    const busy b{way.start[i], way.start[i] + seconds, m, first + i, held};
+    tasks.insert(std::upper_bound(tasks.begin(), tasks.end(), b,
+                                  [](const busy& x, const busy& y) { return x.start < y.start; }),
+                 b);
+  }
+}
+
+} // namespace skippipe::scheduler

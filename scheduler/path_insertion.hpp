@@ -1,0 +1,112 @@
+// Finds the best way for one microbatch through what the others leave free.
+#pragma once
+
+#include "scheduler/random.hpp"
+#include "scheduler/search_state.hpp"
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace skippipe::scheduler {
+
+/// Takes microbatches out of a committed solution and puts them back one at a time, by beam search
+/// over stages and nodes through the gaps and free slots (R4) of a working copy of the calendars.
+/// What stays in keeps its times, so the result is a solution without further ado.
+class path_insertion {
+public:
+  using task = search_state::task;
+
+  static constexpr stage_id most_stages = 64; ///< That problems may have.
+
+  /// `state` must outlive it.
+  explicit path_insertion(const search_state& state) : state_(state) {}
+
+  /// Sizes everything for what `state` has loaded.
+  void load();
+
+  /// A new working copy, equal to the committed solution. Cheap: calendars are copied when changed.
+  void begin();
+  /// Takes `m` out, along the hops that the state has now.
+  void remove(microbatch_id m);
+
+  /// What a path may look like.
+  struct choice {
+    std::uint64_t allowed = 0;       ///< Stages it may visit, as bits.
+    std::uint64_t required = 0;      ///< Stages it has to.
+    const stage_id* route = nullptr; ///< The sequence of stages where it is given, else null.
+    double limit = std::numeric_limits<double>::infinity(); ///< Seconds: later is no use.
+  };
+
+  struct found {
+    std::vector<node_id> hops; ///< Origin first.
+    std::vector<double> start; ///< Per step, seconds.
+    double finish = std::numeric_limits<double>::infinity();
+  };
+
+  /// The way from `origin`, starting at `soonest` or after, that comes back first as far as the beam
+  /// sees; null when it sees none. `random` adds a little variety.
+  const found* find(node_id origin, double soonest, const choice& c, random_source& random);
+
+  /// Puts `m` where `way` says.
+  void insert(microbatch_id m, const found& way);
+
+private:
+  static constexpr std::size_t width = 8; ///< Of the beam.
+  using busy = search_state::busy;
+  struct window {
+    double start, until; ///< The slot is free until then.
+  };
+  /// Where a node neither works nor lacks a slot.
+  struct opening {
+    double start, end, until; ///< The slot is free until then.
+  };
+  struct partial {
+    double key, end, back;
+    double limit; ///< The path has to be over by then for every slot to stay free.
+    window taken;
+    std::uint64_t used;
+    route_state rules;
+    node_id node;
+    std::uint32_t parent;
+  };
+
+  const std::vector<busy>& calendar(node_id n) const {
+    return epochs_[n] == epoch_ ? work_[n] : state_.calendar(n);
+  }
+  std::vector<busy>& own(node_id n);
+  window first_window(node_id n, double ready, double seconds, double hold);
+  const std::vector<opening>& openings(node_id n);
+  void list_openings(node_id n, const std::vector<busy>& tasks, std::vector<opening>& list) const;
+  double gap(node_id n, double ready, double seconds) const;
+  void add(std::vector<partial>& level, const partial& p) const;
+  void finish(node_id origin, std::uint32_t last);
+
+  const search_state& state_;
+  std::vector<std::vector<busy>> work_;
+  /// Gaps in which a forward may fit, of one calendar.
+  struct opening_list {
+    std::vector<opening> list;
+    bool known = false;
+  };
+  std::vector<opening_list> openings_, own_openings_; ///< Per node: committed, working copy.
+  struct neighbour {
+    double away; ///< Seconds there and back.
+    node_id node;
+  };
+  std::vector<std::vector<neighbour>> near_; ///< Per node: the others, nearest first.
+  std::vector<route_state> rules_;           ///< Per stage: after a visit there.
+  std::vector<double> least_forward_;        ///< Per node, seconds.
+  std::uint64_t seen_ = 0;                   ///< Commits of the state at the last working copy.
+  std::vector<std::uint32_t> epochs_;
+  std::uint32_t epoch_ = 0;
+  std::vector<std::vector<partial>> levels_;
+  std::vector<task_costs> costs_; ///< [node * stages + stage].
+  found best_, trial_;
+  bool found_ = false;
+  std::vector<double> holds_; ///< Per hop: seconds that what was taken out held a slot, in sum.
+  std::uint32_t removed_ = 0;
+  double least_ = 0; ///< Seconds of F and B on the fastest node.
+};
+
+} // namespace skippipe::scheduler

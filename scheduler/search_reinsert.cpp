@@ -1,0 +1,139 @@
+// The move that takes several related microbatches out and puts them back on the best ways.
+#include "scheduler/search.hpp"
+
+#include <algorithm>
+
+namespace skippipe::scheduler {
+
+namespace {
+constexpr std::uint32_t few = 5; ///< Microbatches that one move takes out at most on its own.
+}
+
+/// Another microbatch that meets one of the touched ones on a node, or is there when that node's
+/// neighbourhood has work for it; any when that finds none.
+microbatch_id search::related() {
+  for (int tries = 0; tries < 4; ++tries) {
+    const microbatch_id m = edit_.touched[random_.below(edit_.count)];
+    const std::uint32_t h = random_.below(state_.hops() + 1);
+    const task mine = state_.first_task(m) + (random_.below(2) ? h : state_.steps() - 1 - h);
+    node_id n = state_.hop_at(m, h);
+    // Who sits where a better way would lead matters more than who shares the present one.
+    if (!near_[n].empty() && random_.unit() < 0.7)
+      n = near_[n][random_.below(1 + random_.below(static_cast<std::uint32_t>(near_[n].size())))];
+    const auto& calendar = state_.calendar(n);
+    if (calendar.empty())
+      continue;
+    const auto at = static_cast<std::uint32_t>(
+        std::lower_bound(calendar.begin(), calendar.end(), state_.start[mine],
+                         [](const search_state::busy& b, double t) { return b.start < t; })
+        - calendar.begin());
+    const std::uint32_t from = at > 2 ? at - 2 : 0;
+    const auto last = static_cast<std::uint32_t>(calendar.size()) - 1;
+    const microbatch_id other = calendar[std::min(from + random_.below(5), last)].owner;
+    if (!is_moved_[other])
+      return other;
+  }
+  return random_.below(state_.microbatches());
+}
+
+bool search::reinsert() {
+  microbatch_id seed = random_.below(state_.microbatches());
+  const auto finish = [&](microbatch_id m) {
+    return state_.end[state_.first_task(m) + state_.steps() - 1];
+  };
+  if (random_.below(2)) { // The one that comes back last.
+    for (microbatch_id m = 0; m < state_.microbatches(); ++m)
+      if (finish(m) > finish(seed))
+        seed = m;
+  }
+  const std::uint32_t wanted = 1 + random_.below(std::min(few, state_.microbatches()));
+  for (std::uint32_t i = 0; i < wanted; ++i) {
+    const microbatch_id m = i == 0 ? seed : related();
+    if (!is_moved_[m] && (frozen_.empty() || !frozen_[m]))
+      touch(m);
+  }
+  if (edit_.count == 0)
+    return false;
+  take_out();
+  if (fixed_routes_ && random_.below(2)) { // Which origin takes which of the given routes is free.
+    for (std::uint32_t i = edit_.count; i > 1; --i)
+      std::swap(state_.hop_at(edit_.touched[i - 1], 0),
+                state_.hop_at(edit_.touched[random_.below(i)], 0));
+  }
+  return put_back();
+}
+
+/// Takes the touched microbatches out of the working calendars.
+void search::take_out() {
+  insertion_.begin();
+  for (std::uint32_t i = 0; i < edit_.count; ++i)
+    insertion_.remove(edit_.touched[i]);
+}
+
+/// Puts the microbatches that were taken out back, in random order, each on the best way, their
+/// stages pooled. False when one finds no way.
+bool search::put_back() {
+  pool_.assign(problem_.stages, 0);
+  for (std::uint32_t i = 0; i < edit_.count; ++i)
+    for (std::uint32_t h = 1; h <= state_.hops(); ++h)
+      ++pool_[state_.stage_of[state_.hop_at(edit_.touched[i], h)]];
+  // An odd visit may move to another stage.
+  if (!fixed_routes_ && problem_.stages > 2 && random_.below(4) == 0) {
+    const stage_id a = 1 + random_.below(problem_.stages - 1);
+    const stage_id b = 1 + random_.below(problem_.stages - 1);
+    if (pool_[a] > 0 && pool_[b] < edit_.count && state_.visits[a] > state_.visits[b]) {
+      --pool_[a];
+      ++pool_[b];
+    }
+  }
+  std::uint32_t turn[edit::most];
+  for (std::uint32_t i = 0; i < edit_.count; ++i)
+    turn[i] = i;
+  for (std::uint32_t i = edit_.count; i > 1; --i)
+    std::swap(turn[i - 1], turn[random_.below(i)]);
+  // Many fit better when they come in about the order that they had.
+  if (edit_.count > few) {
+    double key[edit::most];
+    for (std::uint32_t i = 0; i < edit_.count; ++i)
+      key[i] = state_.start[state_.first_task(edit_.touched[i])]
+               + 0.2 * random_.unit() * state_.value.makespan;
+    std::sort(turn, turn + edit_.count,
+              [&](std::uint32_t a, std::uint32_t b) { return key[a] < key[b]; });
+  }
+  for (std::uint32_t i = 0; i < edit_.count; ++i) {
+    const microbatch_id m = edit_.touched[turn[i]];
+    path_insertion::choice c;
+    c.limit = limit_;
+    if (fixed_routes_) {
+      route_.clear();
+      for (std::uint32_t h = 1; h <= state_.hops(); ++h)
+        route_.push_back(state_.stage_of[state_.hop_at(m, h)]);
+      c.route = route_.data();
+    }
+    for (stage_id s = 1; s < problem_.stages && !fixed_routes_; ++s) {
+      if (pool_[s] > 0)
+        c.allowed |= std::uint64_t{1} << s;
+      if (pool_[s] == edit_.count - i)
+        c.required |= std::uint64_t{1} << s;
+    }
+    const double soonest = random_.unit() < 0.7 ? state_.start[state_.first_task(m)] : 0;
+    const auto* way = insertion_.find(state_.hop_at(m, 0), soonest, c, random_);
+    if (way == nullptr) {
+      undo();
+      return false;
+    }
+    insertion_.insert(m, *way);
+    for (std::uint32_t h = 1; h <= state_.hops(); ++h) {
+      --state_.visits[state_.stage_of[state_.hop_at(m, h)]];
+      const stage_id s = state_.stage_of[way->hops[h]];
+      ++state_.visits[s];
+      --pool_[s];
+      state_.hop_at(m, h) = way->hops[h];
+    }
+    std::copy(way->start.begin(), way->start.end(), &wanted_[state_.first_task(m)]);
+    state_.refresh(m);
+  }
+  return true;
+}
+
+} // namespace skippipe::scheduler
