@@ -90,10 +90,15 @@ std::vector<std::string> check_node(const toml_document& document, const node_co
 std::vector<connect_finding> check_connections(const node_config& node,
                                                std::chrono::milliseconds patience) {
   std::vector<connect_finding> findings;
-  const std::pair<const char*, const address&> mine[] = {{"node.listen", node.listen},
-                                                         {"node.data_listen", node.data_listen}};
+  std::vector<std::pair<std::string, address>> mine;
+  if (node.listens)
+    mine.emplace_back("node.listen", node.listen);
+  if (node.relay.empty())
+    mine.emplace_back("node.data_listen", node.data_listen);
+  if (node.relay_listen)
+    mine.emplace_back("data_plane.relay_listen", *node.relay_listen);
   for (const auto& [key, at] : mine)
-    findings.push_back({std::string(key) + " " + at.text(), "free", probe_listen(at)});
+    findings.push_back({key + " " + at.text(), "free", probe_listen(at)});
   const auto files = credential_files_of(node);
   for (const auto& seed : node.seeds)
     findings.push_back(finding_of(probe(seed, files, patience)));

@@ -83,6 +83,7 @@ tls_streams = 4
 ucx_tls = "tcp"              # UCX transports
 wire_dtype = "float32"       # or bfloat16
 sealed = false               # encrypt payloads, whatever the backend
+# relay_listen = "0.0.0.0:7002"  # relay for nodes that name this one in node.relay
 
 [failure]
 detect_within_s = 4.0        # a dead or cut-off node is noticed within this time
@@ -118,10 +119,11 @@ constexpr std::string_view node_file =
 name = "node"
 cluster = "default"          # a node joins only its own
 # dir = ".skippipe/node"     # journal, fetched data, runs of the scheduler
-listen = "127.0.0.1:0"       # control; port 0: any free one
+listen = "127.0.0.1:0"       # control; port 0: any free one; "off": this node only dials out
 # advertise = "10.0.0.5"     # what others dial, where it differs
 data_listen = "127.0.0.1:0"  # tensors
 # ports = "7100-7199"        # range to take them from
+# relay = "..."              # a node through which others reach this one; then no data_listen
 seeds = []                   # HOST:PORT of nodes to join; none: a cluster of its own
 memory_microbatches = 4      # in flight
 device = "cpu"               # or cuda:N

@@ -46,7 +46,11 @@ void read_self(const toml_document& document, node_config& node, problem_list& p
   if (table.text("cluster", node.cluster) && node.cluster.empty())
     table.complain("cluster", "expected a name, got ''");
   read_path(document, table, "dir", node.dir);
-  read_address(table, "listen", node.listen);
+  std::string listen;
+  if (table.text("listen", listen) && listen == "off")
+    node.listens = false;
+  else
+    read_address(table, "listen", node.listen);
   if (table.text("advertise", node.advertise) && !parse_address(node.advertise)
       && !parse_address(node.advertise + ":0"))
     table.complain("advertise", "expected HOST or HOST:PORT, got '" + node.advertise + "'");
@@ -58,6 +62,13 @@ void read_self(const toml_document& document, node_config& node, problem_list& p
       node.ports = *range;
     else
       table.complain("ports", "expected LOW-HIGH within 1..65535, got '" + ports + "'");
+  }
+  if (table.text("relay", node.relay)) {
+    if (node.relay.empty() || node.relay == node.name)
+      table.complain("relay", "expected another node's name, got '" + node.relay + "'");
+    if (table.has("data_listen"))
+      table.complain("data_listen", "expected nothing, as node.relay = '" + node.relay
+                                        + "' is how others reach this node");
   }
   std::vector<std::string> seeds;
   table.texts("seeds", seeds);
@@ -83,6 +94,10 @@ void read_scheduler(const toml_document& document, node_config& node, problem_li
   const bool said = table.boolean("enabled", node.runs_scheduler);
   if (said && !node.runs_scheduler && node.seeds.empty())
     table.complain("enabled", "expected true, as node.seeds names no cluster to join, got false");
+  if (node.runs_scheduler && (!node.listens || !node.relay.empty()))
+    table.complain("enabled", "expected false, as others must reach the scheduler's node directly, "
+                              "but node.listen is 'off' or node.relay is given; name a cluster to "
+                              "join in node.seeds");
   table.boolean("dedicated", node.dedicated);
   if (node.dedicated && !node.runs_scheduler)
     table.complain("dedicated", "expected scheduler.enabled = true beside it");
@@ -150,7 +165,15 @@ void read_data_plane(const toml_document& document, node_config& node, problem_l
   table.text("ucx_tls", node.ucx_tls);
   table.choice("wire_dtype", node.wire_dtype, {"float32", "bfloat16"});
   table.boolean("sealed", node.sealed);
+  if (table.has("relay_listen"))
+    read_address(table, "relay_listen", node.relay_listen.emplace());
   table.finish();
+  const char* needs_tls = !node.relay.empty()             ? "node.relay is given"
+                          : node.relay_listen.has_value() ? "data_plane.relay_listen is given"
+                                                          : nullptr;
+  if (needs_tls != nullptr && node.data_backend != "tls")
+    table.complain("backend", std::string{"expected 'tls', as "} + needs_tls + ", got '"
+                                  + node.data_backend + "'");
   // UCX neither encrypts nor authenticates: whoever reaches its port can write memory, whether payloads
   // are sealed or not.
   if (node.data_backend == "ucx" && !may_be_trusted(node))

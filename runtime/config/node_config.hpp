@@ -29,9 +29,11 @@ struct node_config {
   std::string cluster = "default";
   std::filesystem::path dir;      ///< What the daemon keeps; empty: .skippipe/NAME.
   address listen{"127.0.0.1", 0}; ///< Control plane.
+  bool listens = true;            ///< False ("off"): this node only dials out.
   std::string advertise;          ///< Host (or HOST:PORT) told to others; empty: as listened on.
   address data_listen{"127.0.0.1", 0};
   port_range ports;
+  std::string relay; ///< The node through which others reach our data plane; empty: directly.
   std::vector<address> seeds; ///< Empty: this node starts a cluster of its own.
   std::uint32_t memory_microbatches = 4;
   std::string device = "cpu"; ///< Or "cuda:N".
@@ -53,7 +55,8 @@ struct node_config {
   std::uint32_t tls_streams = 4;
   std::string ucx_tls = "tcp"; ///< UCX transports.
   std::string wire_dtype = "float32";
-  bool sealed = false; ///< Payloads encrypted on top of the backend.
+  std::optional<address> relay_listen; ///< Where this node relays for others.
+  bool sealed = false;                 ///< Payloads encrypted on top of the backend.
 
   double detect_within_s = 4;   ///< Every heartbeat, deadline and timeout derives from it.
   double transfer_share = 0.25; ///< Of the upload, for state transfers.

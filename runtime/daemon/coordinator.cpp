@@ -65,6 +65,10 @@ std::string coordinator_state::refuse(const join_request& wanted, bool& permanen
     return "its data_plane says wire_dtype = '" + wanted.wire_dtype
            + "', sealed = " + (wanted.sealed ? "true" : "false") + ", the scheduler's '"
            + options.wire_dtype + "', " + (options.sealed ? "true" : "false") + "; make them equal";
+  for (const auto& [name, who] : members_)
+    if (who.is_there() && name != wanted.name && who.info.backend != wanted.backend)
+      return "its data_plane.backend is '" + wanted.backend + "', that of '" + name + "' is '"
+             + who.info.backend + "'; make them equal";
   const auto known = members_.find(wanted.name);
   if (known != members_.end() && known->second.is_there()) {
     permanent = false; // Its earlier life may not have been missed yet.

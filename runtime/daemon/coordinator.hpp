@@ -25,6 +25,7 @@ using local_coordinator_actor =
 struct coordinator_options {
   std::string cluster = "default", name; ///< The scheduler node's.
   std::function<std::string()> control;  ///< HOST:PORT, for people.
+  std::string relay;                     ///< Where this node relays, HOST:PORT; empty: nowhere.
   std::filesystem::path dir, journal;
   std::uint64_t term = 1;
   double detect_within_s = 4;
@@ -117,6 +118,7 @@ private:
   answer status_json() const;
   answer drain(const std::string& node, double deadline_s);
   answer remove(const std::string& node, bool force);
+  answer relay_of(const std::string& node) const;
   answer stop_job(const std::string& id);
   answer make_token(const caf::strong_actor_ptr& wanted_by, double seconds) const;
 

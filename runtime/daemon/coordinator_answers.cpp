@@ -101,6 +101,16 @@ answer coordinator_state::make_token(const caf::strong_actor_ptr& wanted_by, dou
   }
 }
 
+answer coordinator_state::relay_of(const std::string& node) const {
+  const auto found = members_.find(node);
+  if (node != options.name && (found == members_.end() || !found->second.is_there()))
+    return {"", "its relay '" + node + "' is not in this cluster"};
+  const auto& where = node == options.name ? options.relay : found->second.info.relay;
+  if (where.empty())
+    return {"", "its relay '" + node + "' relays nothing; set data_plane.relay_listen there"};
+  return {where, ""};
+}
+
 answer coordinator_state::revoke(const std::string& pem) {
   try {
     if (!options.revoke(pem))
@@ -138,6 +148,8 @@ answer coordinator_state::run_command(const command& wanted, const caf::strong_a
     return make_token(sender, wanted.seconds);
   if (wanted.what == "revoke")
     return revoke(wanted.name);
+  if (wanted.what == "relay")
+    return relay_of(wanted.name);
   if (wanted.what == "stop")
     return stop_job(wanted.name);
   return {"", "unknown command '" + wanted.what + "'"};

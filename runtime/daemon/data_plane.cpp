@@ -2,16 +2,10 @@
 
 #include "actors/protocol/codec.hpp"
 #include "model/hash.hpp"
-#include "runtime/check/node_check.hpp"
 #include "runtime/config/link_table.hpp"
+#include "runtime/daemon/advertised.hpp"
+#include "runtime/daemon/data_endpoint.hpp"
 #include "transport/emulated.hpp"
-#include "transport/tls/tls.hpp"
-#include "transport/ucx/ucx.hpp"
-
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -45,30 +39,6 @@ std::uint32_t name_bits(const std::string& name) {
   return static_cast<std::uint32_t>(model::name_hash(name) >> 32);
 }
 
-/// A port of `range` (or any) that nobody listens on at the moment.
-std::uint16_t free_port(const std::string& host, const port_range& range) {
-  const std::uint32_t low = range.low, high = range.high;
-  for (std::uint32_t port = low; port <= high; ++port) {
-    addrinfo hints{}, *found = nullptr;
-    hints.ai_flags = AI_NUMERICHOST | AI_PASSIVE;
-    hints.ai_socktype = SOCK_STREAM;
-    if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
-      return 0;
-    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard{found, &::freeaddrinfo};
-    const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool bound = fd >= 0 && ::bind(fd, found->ai_addr, found->ai_addrlen) == 0;
-    sockaddr_storage at{};
-    socklen_t size = sizeof at;
-    if (bound)
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size);
-    ::close(fd);
-    if (bound)
-      return ntohs(at.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(at).sin6_port
-                                            : reinterpret_cast<sockaddr_in&>(at).sin_port);
-  }
-  return 0;
-}
-
 } // namespace
 
 life_id make_life(const std::string& name) {
@@ -91,9 +61,6 @@ public:
   void reach(life_id peer, const transport::address& where);
   std::unique_ptr<transport::endpoint> emulate(std::unique_ptr<transport::endpoint> inner,
                                                const emulation_config& emulation);
-
-  std::unique_ptr<transport::endpoint> make_endpoint(const node_config& node, std::uint16_t port,
-                                                     std::function<void(const std::string&)> log);
 
   life_id life = 0;
   transport::address address;
@@ -262,40 +229,6 @@ void data_plane::core::reach(life_id peer, const transport::address& where) {
   });
 }
 
-std::unique_ptr<transport::endpoint>
-data_plane::core::make_endpoint(const node_config& node, std::uint16_t port,
-                                std::function<void(const std::string&)> log) {
-  const auto host = node.data_listen.host == "localhost" ? "127.0.0.1" : node.data_listen.host;
-  if (node.data_backend == "tls") {
-    const auto files = credential_files_of(node);
-    transport::tls_options tls;
-    tls.self = life;
-    tls.ca = files->ca;
-    tls.certificate = files->certificate;
-    tls.key = files->key;
-    tls.revoked = files->revoked;
-    tls.listen = runtime::address{host, port}.text();
-    if (!node.advertise.empty()) {
-      const auto given = parse_address(node.advertise);
-      tls.advertise = runtime::address{given ? given->host : node.advertise, port}.text();
-    }
-    tls.streams = node.tls_streams;
-    tls.allow = may_be;
-    tls.log = [log](std::string_view line) { log(std::string{line}); };
-    return transport::make_tls_endpoint(std::move(tls));
-  }
-  transport::ucx_options ucx;
-  ucx.self = life;
-  ucx.transports = node.ucx_tls;
-  std::string problem;
-  ucx.devices = ucx_devices(node, problem);
-  if (!problem.empty())
-    throw std::runtime_error("data_plane.backend: " + problem);
-  ucx.port_range = std::to_string(port) + "-" + std::to_string(port);
-  ucx.checksum = true;
-  return transport::make_ucx_endpoint(std::move(ucx));
-}
-
 /// The network of the node's emulated location; contention is not part of the table's figures.
 std::unique_ptr<transport::endpoint>
 data_plane::core::emulate(std::unique_ptr<transport::endpoint> inner,
@@ -333,32 +266,64 @@ data_plane::core::emulate(std::unique_ptr<transport::endpoint> inner,
 
 data_plane::data_plane(const node_config& node, life_id life,
                        std::function<void(const std::string&)> log)
-    : core_(std::make_unique<core>()) {
+    : core_(std::make_unique<core>()), node_(node), log_(std::move(log)) {
   core_->life = life;
+  if (node_.relay.empty())
+    listen();
+}
+
+void data_plane::listen() {
   // A free port may be taken by someone else before we listen on it; a fixed one is ours or not.
-  const bool fixed = node.data_listen.port != 0;
+  const auto& at = node_.data_listen;
   std::string why = "no free port";
-  for (int attempt = 0; attempt < (fixed ? 1 : 5); ++attempt) {
-    const auto port = fixed ? node.data_listen.port : free_port(node.data_listen.host, node.ports);
+  for (int attempt = 0; attempt < (at.port != 0 ? 1 : 5); ++attempt) {
+    const auto port = at.port != 0 ? at.port : free_port(at.host, node_.ports);
     if (port == 0)
       break;
-    core_->endpoint = core_->make_endpoint(node, port, log);
-    if (!node.emulation.location.empty())
-      core_->endpoint = core_->emulate(std::move(core_->endpoint), node.emulation);
-    if (const auto problem = core_->endpoint->listen(*core_)) {
+    if (const auto problem = begin({port, {}})) {
       why = problem.message();
       continue;
     }
-    core_->address = core_->endpoint->local_address();
-    core_->where = runtime::address{node.data_listen.host, port}.text();
+    core_->where = runtime::address{advertised_host(node_, at.host), port}.text();
     return;
   }
-  throw std::runtime_error("node.data_listen = '" + node.data_listen.text()
-                           + "': cannot listen there: " + why + "; choose another address"
-                           + (node.ports.low != 0 ? " or node.ports" : ""));
+  throw std::runtime_error("node.data_listen = '" + at.text() + "': cannot listen there: " + why
+                           + "; choose another address"
+                           + (node_.ports.low != 0 ? " or node.ports" : ""));
 }
 
-data_plane::~data_plane() { core_->endpoint->close(); }
+std::error_code data_plane::begin(const data_place& place) {
+  core_->endpoint = make_data_endpoint(node_, core_->life, place, log_);
+  if (!node_.emulation.location.empty())
+    core_->endpoint = core_->emulate(std::move(core_->endpoint), node_.emulation);
+  const auto problem = core_->endpoint->listen(*core_);
+  if (!problem)
+    core_->address = core_->endpoint->local_address();
+  return problem;
+}
+
+std::string data_plane::reach_through(const std::string& relay) {
+  const auto where = "relay " + relay;
+  if (core_->where == where)
+    return {};
+  {
+    const std::lock_guard guard{core_->mutex};
+    if (!core_->ports.empty())
+      return "the relay has moved, and a session still ends";
+    core_->reached.clear();
+  }
+  if (core_->endpoint)
+    core_->endpoint->close();
+  if (const auto problem = begin({0, relay}))
+    return "relay " + relay + ": " + problem.message();
+  core_->where = where;
+  return {};
+}
+
+data_plane::~data_plane() {
+  if (core_->endpoint)
+    core_->endpoint->close();
+}
 
 void data_plane::scale_gradients(double factor) { core_->gradient_scale = factor; }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "runtime/config/node_config.hpp"
+#include "runtime/daemon/data_endpoint.hpp"
 #include "runtime/daemon/messages.hpp"
 #include "transport/transport.hpp"
 
@@ -24,15 +25,20 @@ bool may_be(life_id life, const std::string& name);
 
 class data_plane {
 public:
-  /// Listens as `node` says. Throws std::runtime_error with one line. Lines for the log go to `log`.
+  /// Listens as `node` says; where that names a relay, `reach_through` begins. Throws
+  /// std::runtime_error with one line. Lines for the log go to `log`.
   data_plane(const node_config& node, life_id life, std::function<void(const std::string&)> log);
   ~data_plane();
   data_plane(const data_plane&) = delete;
   data_plane& operator=(const data_plane&) = delete;
 
+  /// Others come through the relay at HOST:PORT (numeric) from now on: "" or why not. Of a node that
+  /// names a relay, while no session is open.
+  std::string reach_through(const std::string& relay);
+
   life_id life() const;
   const transport::address& address() const; ///< For peers.
-  const std::string& where() const;          ///< HOST:PORT, for people.
+  const std::string& where() const;          ///< HOST:PORT or "relay HOST:PORT", for people.
 
   /// This session's part, where peers are the session's node numbers. Its addresses come from
   /// `peer_address`. Close it before this.
@@ -47,7 +53,12 @@ public:
 private:
   class port;
   class core;
+  void listen();
+  std::error_code begin(const data_place& place);
+
   std::unique_ptr<core> core_;
+  const node_config& node_; ///< The daemon's; outlives this.
+  const std::function<void(const std::string&)> log_;
 };
 
 } // namespace skippipe::runtime::daemon

@@ -61,6 +61,12 @@ coordinator_actor membership::find() {
 }
 
 bool membership::join(const coordinator_actor& where) {
+  if (options_.prepare)
+    if (const auto problem = options_.prepare(where, options_.introduction); !problem.empty()) {
+      if (std::exchange(last_problem_, problem) != problem)
+        options_.log(problem + "; trying again");
+      return false;
+    }
   auto request = options_.introduction;
   request.incarnation = options_.incarnation();
   {

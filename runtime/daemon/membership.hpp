@@ -19,7 +19,9 @@ struct membership_options {
   std::vector<address> seeds;
   coordinator_actor local; ///< In this process; then `seeds` are not asked.
   local_worker_actor worker;
-  join_request introduction;                  ///< All but incarnation.
+  join_request introduction; ///< All but incarnation.
+  /// What must be known before joining, asked of the scheduler: "" or why it is not. May be empty.
+  std::function<std::string(const coordinator_actor&, join_request&)> prepare;
   std::function<std::uint64_t()> incarnation; ///< The next one.
   clock_offset* clock = nullptr;
   double detect_within_s = 4;

@@ -145,6 +145,8 @@ struct join_request {
   std::uint64_t memory_bytes = 0;
   std::uint32_t memory_microbatches = 1;
   std::string control, data, metrics; ///< HOST:PORT, for people.
+  std::string backend;                ///< Of its data plane; members must agree.
+  std::string relay;                  ///< Where it relays for others, HOST:PORT; empty: nowhere.
   wire_bytes data_address;            ///< For peers' data planes.
   emulation_report emulation;
   std::uint64_t pid = 0;
@@ -194,6 +196,7 @@ struct follow_request {
   follower_actor follower;
 };
 /// "nodes", "status", "jobs"; "stop", "drain", "remove" and "remove by force" with a name; "token";
+/// "relay" with a node's name is answered with the HOST:PORT where it relays;
 /// "revoke" with a list as in revocation_list in place of the name.
 struct command {
   std::uint32_t version = protocol_version;
@@ -288,8 +291,8 @@ template <class F>
 typename F::result_type inspect(F& f, join_request& x) {
   return f(caf::meta::type_name("skippipe.join_request"), x.version, x.cluster, x.name,
            x.incarnation, x.life, x.token, x.device, x.cpu, x.location, x.wire_dtype, x.sealed,
-           x.memory_bytes, x.memory_microbatches, x.control, x.data, x.metrics, x.data_address,
-           x.emulation, x.pid, x.worker);
+           x.memory_bytes, x.memory_microbatches, x.control, x.data, x.metrics, x.backend, x.relay,
+           x.data_address, x.emulation, x.pid, x.worker);
 }
 template <class F>
 typename F::result_type inspect(F& f, join_answer& x) {

@@ -3,23 +3,22 @@
 #include "runtime/check/node_check.hpp"
 #include "runtime/cli.hpp"
 #include "runtime/config/link_table.hpp"
+#include "runtime/daemon/advertised.hpp"
 #include "runtime/daemon/coordinator.hpp"
+#include "runtime/daemon/daemon_log.hpp"
 #include "runtime/daemon/daemon_signals.hpp"
+#include "runtime/daemon/introduction.hpp"
+#include "runtime/daemon/key_watch.hpp"
 #include "runtime/daemon/known_clusters.hpp"
 #include "runtime/daemon/membership.hpp"
+#include "runtime/daemon/relaying.hpp"
 #include "runtime/daemon/state_folder.hpp"
 #include "runtime/gate/open_files.hpp"
 #include "runtime/security/certificate.hpp"
-#include "runtime/security/expiry.hpp"
-#include "runtime/security/key_check.hpp"
-#include "runtime/security/pem.hpp"
-#include "runtime/security/revocation_keeper.hpp"
 #include "runtime/security/token_store.hpp"
 
 #include "actors/torch_shard.hpp"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
 
 #include <sys/resource.h>
@@ -39,57 +38,23 @@ using namespace skippipe::actors;
 
 namespace {
 
-using logger = std::shared_ptr<spdlog::logger>;
-
-logger make_log(const node_config& config) {
-  auto log = spdlog::stderr_color_mt(config.name);
-  log->set_pattern("%Y-%m-%dT%H:%M:%S.%e %n %l: %v");
-  log->flush_on(spdlog::level::info);
-  return log;
-}
-
-void set_level(const logger& log, const node_config& config) {
-  log->set_level(spdlog::level::from_str(config.log_level));
-}
-
-std::uint64_t memory_of_machine() {
-  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES))
-         * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
-/// "vendor model stepping": results are bit-equal only between equal ones (R12).
-std::string cpu_kind() {
-  std::ifstream file{"/proc/cpuinfo"};
-  std::string line, name;
-  while (name.empty() && std::getline(file, line))
-    if (line.rfind("model name", 0) == 0)
-      name = line.substr(line.find(':') + 2);
-  return name.empty() ? "unknown" : name;
-}
-
 /// Heartbeats must get through a machine that computes as much as it can: compute gives way.
 void yield_to_heartbeats() {
   limit_intra_op_threads(1);
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
 }
 
-std::string advertised(const node_config& config, std::uint16_t port) {
-  if (config.advertise.empty())
-    return runtime::address{config.listen.host, port}.text();
-  const auto given = parse_address(config.advertise);
-  return given ? given->text() : runtime::address{config.advertise, port}.text();
-}
-
 class node_daemon {
 public:
   explicit node_daemon(const daemon_request& request)
-      : request_(request), config_(with_own_revocations(request.config)), log_(make_log(config_)),
-        folder_(config_.state_dir()), background_(std::make_unique<compute_pool>(2)),
-        desk_(background_->make_strand()) {
+      : request_(request), log_(make_log(request.config)),
+        config_(with_watched_keys(request.config)), folder_(config_.state_dir()),
+        background_(std::make_unique<compute_pool>(2)), desk_(background_->make_strand()) {
     set_level(log_, config_);
     gate::raise_open_files();
     control_options control;
     control.listen = config_.listen;
+    control.listens = config_.listens;
     control.ports = config_.ports;
     control.detect_within_s = config_.detect_within_s;
     control.log = note();
@@ -98,6 +63,7 @@ public:
       control.files = *files;
     }
     plane_ = std::make_unique<control_plane>(control);
+    relay_ = offer_relay(config_, note());
     if (config_.runs_scheduler)
       start_scheduler();
     else
@@ -143,15 +109,15 @@ public:
     const bool watched = ::sd_watchdog_enabled(0, &watchdog_us) > 0;
     auto tick =
         watched ? std::chrono::milliseconds{watchdog_us / 3000} : std::chrono::milliseconds{60'000};
-    if (revoked_)
+    if (keys_)
       tick = std::min(tick, std::chrono::milliseconds{2000});
     bool draining = false;
     while (true) {
       const auto event = signals_.wait(tick);
       if (watched && answers())
         ::sd_notify(0, "WATCHDOG=1");
-      if (revoked_)
-        watch_keys();
+      if (keys_)
+        spread(keys_->look());
       if (!event)
         continue;
       using kind = daemon_signals::kind;
@@ -191,48 +157,13 @@ private:
       remember_cluster(control_, std::filesystem::absolute(config_.ca).parent_path());
   }
 
-  /// The list in use is a file of ours, see revocation_keeper.
-  node_config with_own_revocations(node_config config) {
-    if (!config.tls)
-      return config;
-    auto given = config.revoked.empty() ? security::revoked_beside(config.ca) : config.revoked;
-    std::filesystem::create_directories(config.state_dir());
-    revoked_ = std::make_unique<security::revocation_keeper>(
-        config.ca, std::move(given), std::filesystem::absolute(config.state_dir()) / "revoked.pem");
-    config.revoked = revoked_->file();
-    return config;
-  }
-
-  /// Of a peer. TLS looks at its files every two seconds.
-  bool take_revocations(const std::string& pem) {
-    const bool newer = revoked_ && revoked_->take(pem);
-    if (newer)
-      log_->info("took over a newer list of revoked certificates, number {}", revoked_->number());
-    return newer;
-  }
-
-  /// Every two seconds: the operator may have brought another list, and certificates end.
-  void watch_keys() {
-    try {
-      if (revoked_->look()) {
-        log_->info("read a newer list of revoked certificates, number {}", revoked_->number());
-        if (coordinator_)
-          caf::anon_send(coordinator_, caf::update_atom::value);
-        else if (worker_)
-          caf::anon_send(worker_, caf::update_atom::value);
-      }
-      const auto now = security::wall_clock::now();
-      if (now < warn_again_)
-        return;
-      warn_again_ = now + std::chrono::days{1};
-      for (const auto& file : {config_.ca, config_.certificate})
-        if (const auto line =
-                security::expiry_warning(security::read_certificate(file).get(), file, now);
-            !line.empty())
-          log_->warn("{}", line);
-    } catch (const std::exception& problem) {
-      log_->warn("{}", problem.what());
+  /// TLS reads the list of revoked certificates that the watch keeps.
+  node_config with_watched_keys(node_config config) {
+    if (config.tls) {
+      keys_ = std::make_unique<key_watch>(config, note());
+      config.revoked = keys_->revoked_file();
     }
+    return config;
   }
 
   void start_scheduler() {
@@ -262,19 +193,47 @@ private:
       const auto token = tokens->create(life, now);
       return nlohmann::json{{"token", token}, {"expires", security::text_of(now + life)}}.dump();
     };
-    options.revoke = [this](const std::string& pem) { return take_revocations(pem); };
-    options.revoked = [this] { return revoked_ ? revoked_->pem() : std::string{}; };
+    options.revoke = [this](const std::string& pem) { return keys_ && keys_->take(pem); };
+    options.revoked = [this] { return keys_ ? keys_->revoked() : std::string{}; };
     options.certificate_name = [this](const caf::node_id& node) { return plane_->name_of(node); };
     options.on_closed = [this] { signals_.tell({daemon_signals::kind::dismissed, "closed"}); };
     options.control = [this] { return control_; };
+    options.relay = relay_.where;
     coordinator_ = plane_->system().spawn(coordinator, std::move(options));
     const auto port = plane_->publish(coordinator_actor{coordinator_});
-    control_ = advertised(config_, port);
+    control_ = advertised_control(config_, port);
     remember();
+  }
+
+  /// The operator has brought a list of revoked certificates: whoever schedules tells the others.
+  void spread(bool newer) {
+    if (newer && coordinator_)
+      caf::anon_send(coordinator_, caf::update_atom::value);
+    else if (newer && worker_)
+      caf::anon_send(worker_, caf::update_atom::value);
+  }
+
+  /// Where we are reached, once the scheduler says where our relay is.
+  std::string find_relay(const coordinator_actor& scheduler, join_request& me) {
+    auto found = ask_for_relay(*plane_, scheduler, config_.relay);
+    if (found.error.empty())
+      found.error = data_->reach_through(found.text);
+    if (found.error.empty())
+      introduce_data(me);
+    return found.error;
+  }
+
+  void introduce_data(join_request& me) const {
+    me.data = data_->where();
+    const auto& where = data_->address();
+    const auto* first = reinterpret_cast<const char*>(where.data());
+    me.data_address.assign(first, first + where.size());
   }
 
   /// Whoever comes to this node is told where its scheduler is.
   void start_entry() {
+    if (!config_.listens)
+      return;
     entry_ = plane_->system().spawn([this](entry_actor::pointer) -> entry_actor::behavior_type {
       return {[this](const seed_request&) {
         const std::lock_guard guard{mutex_};
@@ -282,7 +241,7 @@ private:
                                   : answer{scheduler_, ""};
       }};
     });
-    control_ = advertised(config_, plane_->publish(entry_));
+    control_ = advertised_control(config_, plane_->publish(entry_));
     remember();
   }
 
@@ -305,12 +264,13 @@ private:
     };
     options.revoke = [this](const std::string& pem) {
       try {
-        take_revocations(pem);
+        if (keys_)
+          keys_->take(pem);
       } catch (const std::exception& problem) {
         log_->warn("revocation list refused: {}", problem.what());
       }
     };
-    options.revoked = [this] { return revoked_ ? revoked_->pem() : std::string{}; };
+    options.revoked = [this] { return keys_ ? keys_->revoked() : std::string{}; };
     worker_ = plane_->system().spawn(worker, std::move(options));
 
     membership_options join;
@@ -333,26 +293,16 @@ private:
       signals_.tell({daemon_signals::kind::refused, why});
     };
     auto& me = join.introduction;
-    me.cluster = config_.cluster;
-    me.name = config_.name;
-    me.token = config_.token;
+    me = introduction_of(config_);
     me.life = life;
-    me.device = config_.device;
-    me.cpu = cpu_kind();
-    me.wire_dtype = config_.wire_dtype;
-    me.sealed = config_.sealed;
-    me.location =
-        config_.emulation.location.empty() ? config_.location : config_.emulation.location;
-    me.memory_bytes = memory_of_machine();
-    me.memory_microbatches = config_.memory_microbatches;
     me.control = control_;
-    me.data = data_->where();
-    const auto& where = data_->address();
-    const auto* first = reinterpret_cast<const char*>(where.data());
-    me.data_address.assign(first, first + where.size());
-    const auto& e = config_.emulation;
-    me.emulation = {e.compute_s, e.time_scale, e.payload_bytes, e.sync_bytes};
-    me.pid = static_cast<std::uint64_t>(::getpid());
+    me.relay = relay_.where;
+    if (config_.relay.empty())
+      introduce_data(me);
+    else
+      join.prepare = [this](const coordinator_actor& scheduler, join_request& request) {
+        return find_relay(scheduler, request);
+      };
     me.worker = worker_;
     membership_ = std::make_unique<membership>(std::move(join));
   }
@@ -411,17 +361,17 @@ private:
   }
 
   const daemon_request& request_;
-  std::unique_ptr<security::revocation_keeper> revoked_; ///< With tls.
-  security::wall_clock::time_point warn_again_ = security::wall_clock::now() + std::chrono::days{1};
-  const node_config config_;
   daemon_signals signals_; ///< Before any thread.
   logger log_;
+  std::unique_ptr<key_watch> keys_; ///< With tls.
+  const node_config config_;
   state_folder folder_;
   /// Two workers: a session that closes waits for its own last files.
   std::unique_ptr<compute_pool> background_;
   std::shared_ptr<executor> desk_;
   clock_offset clock_;
   std::string control_;
+  own_relay relay_;
   std::unique_ptr<data_plane> data_;
   std::unique_ptr<compute_pool> compute_;
   std::unique_ptr<control_plane> plane_;

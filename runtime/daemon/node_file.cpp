@@ -21,12 +21,15 @@ std::string node_file_text(const node_config& node) {
   toml::table self{{"name", node.name},
                    {"cluster", node.cluster},
                    {"dir", node.state_dir().string()},
-                   {"listen", node.listen.text()},
-                   {"data_listen", node.data_listen.text()},
+                   {"listen", node.listens ? node.listen.text() : "off"},
                    {"memory_microbatches", node.memory_microbatches},
                    {"device", node.device},
                    {"threads", node.threads},
                    {"location", node.location}};
+  if (node.relay.empty())
+    self.insert("data_listen", node.data_listen.text());
+  else
+    self.insert("relay", node.relay);
   if (!node.advertise.empty())
     self.insert("advertise", node.advertise);
   if (node.ports.low != 0)
@@ -46,14 +49,17 @@ std::string node_file_text(const node_config& node) {
     security.insert("certificate", node.certificate.string());
     security.insert("key", node.key.string());
   }
+  toml::table data{{"backend", node.data_backend},
+                   {"tls_streams", node.tls_streams},
+                   {"ucx_tls", node.ucx_tls},
+                   {"wire_dtype", node.wire_dtype},
+                   {"sealed", node.sealed}};
+  if (node.relay_listen)
+    data.insert("relay_listen", node.relay_listen->text());
   toml::table file{{"node", self},
                    {"scheduler", scheduler},
                    {"security", security},
-                   {"data_plane", toml::table{{"backend", node.data_backend},
-                                              {"tls_streams", node.tls_streams},
-                                              {"ucx_tls", node.ucx_tls},
-                                              {"wire_dtype", node.wire_dtype},
-                                              {"sealed", node.sealed}}},
+                   {"data_plane", data},
                    {"failure", toml::table{{"detect_within_s", node.detect_within_s}}},
                    {"transfer", toml::table{{"max_share", node.transfer_share}}},
                    {"limits", toml::table{{"max_upload_mbps", node.max_upload_mbps}}},

@@ -93,6 +93,20 @@ TEST_CASE("a worker on a LAN is read in full", "[config][node]") {
   CHECK(node->metrics == address{"127.0.0.1", 9400});
 }
 
+TEST_CASE("a node that only dials out is read", "[config][node]") {
+  const auto [node, problems] = node_of("[node]\nname = 'home'\nlisten = 'off'\nrelay = 'gateway'\n"
+                                        "seeds = ['10.0.0.1:7000']\n"
+                                        + secured + "[data_plane]\nbackend = 'tls'\n");
+  REQUIRE(problems == "");
+  CHECK_FALSE(node->listens);
+  CHECK(node->relay == "gateway");
+  const auto [relay, none] =
+      node_of("[node]\nseeds = ['10.0.0.1:7000']\n" + secured
+              + "[data_plane]\nbackend = 'tls'\nrelay_listen = '0.0.0.0:7002'\n");
+  REQUIRE(none == "");
+  CHECK(relay->relay_listen == address{"0.0.0.0", 7002});
+}
+
 TEST_CASE("bad node files name the key and what was expected", "[config][node]") {
   const auto [text, expected] = GENERATE_COPY(table<std::string, std::string>({
       {"[node]\nname = 7", "dir/node.toml:2:8: node.name: expected a string, got 7"},
@@ -131,6 +145,13 @@ TEST_CASE("bad node files name the key and what was expected", "[config][node]")
       {"[data_plane]\nsealed = true", "data_plane.sealed: expected false"},
       {"[emulation]\ntime_scale = 0", "emulation.time_scale: expected a number"},
       {"node = 3", "node: expected a table"},
+      {"[node]\nlisten = 'off'", "scheduler.enabled: expected false, as others must reach"},
+      {"[node]\nrelay = ''", "node.relay: expected another node's name, got ''"},
+      {"[node]\nname = 'a'\nrelay = 'a'", "node.relay: expected another node's name, got 'a'"},
+      {"[node]\nrelay = 'a'\ndata_listen = '127.0.0.1:0'", "node.data_listen: expected nothing"},
+      {"[node]\nrelay = 'a'", "data_plane.backend: expected 'tls', as node.relay is given"},
+      {"[data_plane]\nrelay_listen = '127.0.0.1:0'",
+       "data_plane.backend: expected 'tls', as data_plane.relay_listen is given"},
   }));
   const auto [node, problems] = node_of(text);
   CAPTURE(text, problems);

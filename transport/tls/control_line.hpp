@@ -24,6 +24,7 @@ public:
   /// Handshaken; `name` is the other side's certificate's.
   bool open() const noexcept { return stream_.at == stream::phase::open; }
   const std::string& name() const noexcept { return stream_.name; }
+  const SSL* ssl() const noexcept { return stream_.ssl.get(); } ///< Null before the handshake.
   int fd() const noexcept { return stream_.fd.get(); }
 
 private:

@@ -124,9 +124,18 @@ void relay::close() {
 void relay::watch_credentials() {
   thread_.at(progress_thread::clock::now() + credentials_refresh, [this] { watch_credentials(); });
   std::string problem;
-  credentials_.refresh(problem);
+  const bool changed = credentials_.refresh(problem);
   if (!problem.empty() && options_.log)
     options_.log(problem);
+  if (!changed)
+    return;
+  // What is joined ends at the other node, which looks at its list too.
+  std::vector<std::uint64_t> revoked;
+  for (const auto& [id, g] : guests_)
+    if (g.line && g.line->ssl() != nullptr && credentials_.revoked(g.line->ssl()))
+      revoked.push_back(id);
+  for (const auto id : revoked)
+    drop(id, "its certificate was revoked");
 }
 
 void relay::on_listener() {
