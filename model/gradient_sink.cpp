@@ -1,6 +1,7 @@
 #include "model/gradient_sink.hpp"
 
 #include "model/fixed_point.hpp"
+#include "model/fused.hpp"
 
 #include <ATen/ATen.h>
 
@@ -25,10 +26,11 @@ void gradient_sink::add(const at::Tensor& gradient) const {
     return;
   }
   const auto wide = gradient.scalar_type() == at::kDouble ? gradient : gradient.to(at::kFloat);
-  if (!target.is_cpu()) {
+  if (!uses_fused_loops(target)) {
     const auto scaled = wide.to(at::kDouble).mul(std::ldexp(1.0, fixed_point_bits));
     if (!(scaled.abs().max().item<double>() < std::ldexp(1.0, 58)))
-      throw std::range_error("the gradient of " + name_ + " does not fit the fixed-point range");
+      throw std::range_error("the gradient of " + name_
+                             + " is not finite or does not fit the fixed-point range");
     target.add_(scaled.round().to(at::kLong));
     return;
   }

@@ -1,5 +1,6 @@
 #include "model/ops.hpp"
 
+#include "model/fused.hpp"
 #include "model/kernels.hpp"
 
 #include <ATen/ATen.h>
@@ -15,9 +16,6 @@ namespace {
 at::ScalarType statistics_of(const at::Tensor& x) {
   return x.scalar_type() == at::kBFloat16 ? at::kFloat : x.scalar_type();
 }
-
-/// Whether the fused loops of kernels.hpp apply; ATen serves other devices.
-bool fused(const at::Tensor& x) { return x.is_cpu(); }
 
 /// Calls `body` with a value of the tensor's element type.
 template <class Body>
@@ -57,7 +55,7 @@ at::Tensor ungrouped(const at::Tensor& x, std::int64_t batch, std::int64_t time,
 } // namespace
 
 norm_output rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  if (fused(x)) {
+  if (uses_fused_loops(x)) {
     norm_output result{at::empty_like(x),
                        at::empty({x.size(0), 1}, x.options().dtype(statistics_of(x)))};
     by_type(x, [&](auto element) {
@@ -80,7 +78,7 @@ norm_output rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) 
 }
 
 at::Tensor rms_norm_again(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& rstd) {
-  if (fused(x)) {
+  if (uses_fused_loops(x)) {
     auto result = at::empty_like(x);
     by_type(x, [&](auto element) {
       using T = decltype(element);
@@ -101,7 +99,7 @@ at::Tensor rms_norm_again(const at::Tensor& x, const at::Tensor& weight, const a
 
 norm_gradient rms_norm_backward(const at::Tensor& grad, const at::Tensor& x,
                                 const at::Tensor& weight, const at::Tensor& rstd) {
-  if (fused(x)) {
+  if (uses_fused_loops(x)) {
     // Pieces of a fixed size, summed in order: the result does not depend on the thread count.
     constexpr std::int64_t piece = 256;
     const auto rows = x.size(0), channels = x.size(1), pieces = (rows + piece - 1) / piece;
@@ -149,7 +147,7 @@ std::pair<at::Tensor, at::Tensor> rotary_tables(std::int64_t time, std::int64_t 
 void rotate_(at::Tensor& x, const std::pair<at::Tensor, at::Tensor>& tables, bool inverse) {
   const auto half = x.size(3) / 2;
   const auto time = x.size(1);
-  if (fused(x) && x.is_contiguous()) {
+  if (uses_fused_loops(x) && x.is_contiguous()) {
     by_type(x, [&](auto element) {
       using T = decltype(element);
       const auto heads = x.size(2), channels = x.size(3);
@@ -177,7 +175,7 @@ attention_output attention(const at::Tensor& q, const at::Tensor& k, const at::T
   const auto b = q.size(0), t = q.size(1), h = q.size(2), groups = k.size(2);
   const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(3)));
   auto scores = at::bmm(grouped(q, groups), grouped(k, groups).transpose(1, 2));
-  if (fused(q)) {
+  if (uses_fused_loops(q)) {
     by_type(q, [&](auto element) {
       using T = decltype(element);
       auto* data = scores.template data_ptr<T>();
@@ -203,7 +201,7 @@ attention_gradient attention_backward(const at::Tensor& grad, const at::Tensor& 
   const auto g = grouped(grad, groups);
   const auto gv = at::bmm(probabilities.transpose(1, 2), g);
   auto scores_grad = at::bmm(g, grouped(v, groups).transpose(1, 2));
-  if (fused(q)) {
+  if (uses_fused_loops(q)) {
     by_type(q, [&](auto element) {
       using T = decltype(element);
       auto* data = scores_grad.template data_ptr<T>();
@@ -228,7 +226,7 @@ attention_gradient attention_backward(const at::Tensor& grad, const at::Tensor& 
 }
 
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
-  if (!fused(gate))
+  if (!uses_fused_loops(gate))
     return at::silu(gate).mul_(up);
   auto result = at::empty_like(gate);
   by_type(gate, [&](auto element) {
@@ -244,7 +242,7 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
 
 std::pair<at::Tensor, at::Tensor> swiglu_backward(const at::Tensor& grad, const at::Tensor& gate,
                                                   const at::Tensor& up) {
-  if (fused(gate)) {
+  if (uses_fused_loops(gate)) {
     auto gate_grad = at::empty_like(gate), up_grad = at::empty_like(up);
     by_type(gate, [&](auto element) {
       using T = decltype(element);
@@ -261,7 +259,7 @@ std::pair<at::Tensor, at::Tensor> swiglu_backward(const at::Tensor& grad, const 
 }
 
 at::Tensor cross_entropy_(at::Tensor& logits, const at::Tensor& targets, double grad_scale) {
-  if (fused(logits) && logits.is_contiguous() && logits.scalar_type() != at::kBFloat16) {
+  if (uses_fused_loops(logits) && logits.is_contiguous() && logits.scalar_type() != at::kBFloat16) {
     auto losses = at::empty({logits.size(0)}, logits.options());
     const auto vocabulary = logits.size(1);
     const auto wanted = targets.contiguous();

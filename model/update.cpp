@@ -1,6 +1,7 @@
 #include "model/update.hpp"
 
 #include "model/fixed_point.hpp"
+#include "model/fused.hpp"
 
 #include <ATen/ATen.h>
 
@@ -71,7 +72,7 @@ void adamw_step::apply(at::Tensor value, const at::Tensor& gradient, at::Tensor 
                        at::Tensor exp_avg_sq, bool decay) const {
   const bool fixed = gradient.scalar_type() == at::kLong;
   const double scale = clip_factor * (fixed ? fixed_scale : 1.0);
-  if (!value.is_cpu()) {
+  if (!uses_fused_loops(value)) {
     const auto g = gradient.to(at::kDouble).mul_(scale).to(value.scalar_type());
     exp_avg.mul_(options.beta1).add_(g, 1 - options.beta1);
     exp_avg_sq.mul_(options.beta2).addcmul_(g, g, 1 - options.beta2);
