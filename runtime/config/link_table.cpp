@@ -50,6 +50,21 @@ link_table::link_table(const std::filesystem::path& file) {
   };
   read("latency_ms", &link_speed::latency_s, 1e-3, false);
   read("bandwidth_MBps", &link_speed::bandwidth_Bps, 1e6, true);
+  interfaces_Bps_.assign(n, 0);
+  const auto interfaces = json.find("interface_MBps");
+  if (interfaces == json.end())
+    return;
+  const bool each = interfaces->is_array();
+  if (each && interfaces->size() != n)
+    fail("interface_MBps: expected one number, or " + std::to_string(n) + " of them");
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto& given = each ? (*interfaces)[i] : *interfaces;
+    const double value = given.is_number() ? given.get<double>() : 0;
+    if (!std::isfinite(value) || value <= 0)
+      fail("interface_MBps" + (each ? "[" + std::to_string(i) + "]" : "")
+           + ": expected a number above 0, got " + given.dump());
+    interfaces_Bps_[i] = value * 1e6;
+  }
 }
 
 bool link_table::knows(const std::string& location) const {
@@ -63,6 +78,10 @@ std::size_t link_table::index(const std::string& location) const {
 
 link_speed link_table::between(const std::string& from, const std::string& to) const {
   return links_.at(index(from) * locations_.size() + index(to));
+}
+
+double link_table::interface_Bps(const std::string& location) const {
+  return interfaces_Bps_.at(index(location));
 }
 
 } // namespace skippipe::runtime

@@ -229,15 +229,18 @@ void data_plane::core::reach(life_id peer, const transport::address& where) {
   });
 }
 
-/// The network of the node's emulated location; contention is not part of the table's figures.
+/// The network of the node's emulated location; sends share its interface where the table gives one.
 std::unique_ptr<transport::endpoint>
 data_plane::core::emulate(std::unique_ptr<transport::endpoint> inner,
                           const emulation_config& emulation) {
   transport::emulation_options options;
   options.self = life;
-  options.contention = false;
+  const auto table = std::make_shared<link_table>(emulation.links);
+  if (table->knows(emulation.location))
+    options.interface_Bps = table->interface_Bps(emulation.location);
+  options.contention = options.interface_Bps > 0;
   options.bounds.deadline = std::chrono::hours{1}; // Of emulated time.
-  options.link = [this, table = std::make_shared<link_table>(emulation.links),
+  options.link = [this, table,
                   here = emulation.location](transport::peer_id peer) -> transport::emulated_link {
     std::string there;
     {

@@ -108,6 +108,15 @@ TEST_CASE("a damaged table of links is refused with its place", "[config][emulat
   CHECK(
       problem_of(R"({"locations":["a"],"latency_ms":[[1]],"bandwidth_MBps":[[0]]})").find("above 0")
       != std::string::npos);
+  const std::string two = R"({"locations":["a","b"],)" + rows + R"(,"interface_MBps":)";
+  CHECK(problem_of(two + "100}") == "");
+  CHECK(problem_of(two + "[100, 50]}") == "");
+  CHECK(link_table{file}.interface_Bps("a") == 100e6);
+  CHECK(link_table{file}.interface_Bps("b") == 50e6);
+  CHECK(problem_of(two + "[100]}").find("2 of them") != std::string::npos);
+  CHECK(problem_of(two + "[100, 0]}").find("interface_MBps[1]") != std::string::npos);
+  CHECK(problem_of(two + "\"fast\"}").find("interface_MBps: expected a number")
+        != std::string::npos);
   std::filesystem::remove(file);
 }
 
