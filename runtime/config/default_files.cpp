@@ -67,6 +67,8 @@ vocab_size = 2048
 [checkpoint]
 every = 0                    # iterations; 0: at the end only
 keep = 3
+store = "scheduler+peer"     # on a cluster: beside the scheduler's, a copy on a node that it chooses;
+                             # "scheduler+NODE": on that one; "scheduler": no copy
 
 [cluster]                    # nodes in this process
 nodes = 4

@@ -185,6 +185,22 @@ void read_cluster(const toml_document& document, job_config& job, bool stages_kn
   }
 }
 
+/// Where a cluster keeps checkpoints: "scheduler", "scheduler+peer" or "scheduler+NODE".
+void read_store(table_reader& table, job_config& job) {
+  std::string store;
+  if (!table.text("store", store))
+    return;
+  const std::string_view scheduler = "scheduler";
+  auto copy = store.starts_with(scheduler) ? store.substr(scheduler.size()) : "?";
+  job.checkpoint_copy = !copy.empty();
+  if (copy != "+peer" && !copy.empty())
+    job.checkpoint_holder = copy.substr(1);
+  if (job.checkpoint_copy
+      && (copy[0] != '+' || copy.size() == 1 || copy.find_first_of("/ \t\n") != std::string::npos))
+    table.complain("store", "expected 'scheduler', 'scheduler+peer' or 'scheduler+NODE', got '"
+                                + store + "'");
+}
+
 } // namespace
 
 const std::vector<std::string>& strategy_names() {
@@ -286,7 +302,7 @@ std::optional<job_config> read_job(const toml_document& document, problem_list& 
     table_reader table{document, "checkpoint", problems};
     table.integer("every", job.checkpoint_every, 0, most64);
     table.integer("keep", job.checkpoint_keep, 1, 1 << 20);
-    table.text("store", job.checkpoint_store);
+    read_store(table, job);
     table.finish();
   }
   read_cluster(document, job, stages_known, problems);

@@ -48,8 +48,9 @@ struct job_config {
   data_config data;
   std::uint64_t checkpoint_every = 0;
   std::uint32_t checkpoint_keep = 3;
-  std::string checkpoint_store;
-  std::uint32_t nodes = 1;             ///< Embedded.
+  bool checkpoint_copy = true;   ///< On a cluster: a node beside the scheduler's holds a copy.
+  std::string checkpoint_holder; ///< That node; empty: any.
+  std::uint32_t nodes = 1;       ///< Embedded.
   std::vector<std::uint32_t> replicas; ///< Per stage, derived from nodes where not given.
   unsigned threads = 0;                ///< Compute workers; 0: one per core.
   std::string device = "cpu";

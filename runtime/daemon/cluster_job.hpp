@@ -8,6 +8,8 @@
 #include "model/dataset.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/config/link_table.hpp"
+#include "runtime/daemon/copy_keeper.hpp"
+#include "runtime/daemon/copy_recovery.hpp"
 #include "runtime/daemon/files.hpp"
 #include "runtime/daemon/job_record.hpp"
 #include "runtime/train/checkpointing.hpp"
@@ -58,7 +60,9 @@ struct job_host {
   /// A node serves a stage from now on, or none.
   std::function<void(const std::string& node, std::optional<stage_id>, const std::string& reason)>
       placed;
-  std::function<void()> ended; ///< record() says how.
+  std::function<void()> ended;              ///< record() says how.
+  std::function<void(copy_wish)> published; ///< A checkpoint that wants a copy.
+  std::function<worker_actor(const std::string& node)> worker_of; ///< Null: it is not here.
 };
 
 class cluster_job : public std::enable_shared_from_this<cluster_job> {
@@ -93,6 +97,7 @@ public:
   bool uses(const std::string& node) const { return number_of(node).has_value(); }
   const job_record& record() const { return record_; }
   const job_config& config() const { return job_; }
+  void set_copies(std::vector<held_copy> copies) { record_.copies = std::move(copies); }
   nlohmann::json status() const;
 
 private:
@@ -102,7 +107,11 @@ private:
 
   void in_background(std::function<std::function<void()>()> work);
   void prepared(job_config job, std::shared_ptr<const model::dataset> data);
-  std::function<void()> plan(std::vector<job_node> nodes, job_config job, job_record record);
+  std::function<void()> plan(std::vector<job_node> nodes, job_config job, job_record record,
+                             const std::vector<copy_source>& copies);
+  std::vector<copy_source> find_copies() const;
+  void await_copies(const std::vector<std::string>& nodes);
+  void want_copy(const std::filesystem::path& checkpoint, iteration_no iteration);
   void open(launch& plan);
   void spawn_scheduler();
   void close_session(std::function<void()> then);

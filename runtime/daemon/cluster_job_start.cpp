@@ -62,14 +62,20 @@ void describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
 
 void cluster_job::start(std::vector<job_node> nodes) {
   phase_ = phase::planning;
-  in_background([self = shared_from_this(), nodes = std::move(nodes), job = job_,
-                 record = record_]() mutable {
-    return self->plan(std::move(nodes), std::move(job), std::move(record));
+  in_background([self = shared_from_this(), nodes = std::move(nodes), job = job_, record = record_,
+                 copies = find_copies()]() mutable {
+    return self->plan(std::move(nodes), std::move(job), std::move(record), copies);
   });
 }
 
 std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config job,
-                                        job_record record) {
+                                        job_record record, const std::vector<copy_source>& copies) {
+  const auto note = [emit = host_.emit, in_turn = host_.in_turn](const std::string& line) {
+    in_turn([emit, line] { emit(events::note(line)); });
+  };
+  const fs::path origin = record.run_dir.empty() ? record.resume : record.run_dir;
+  if (auto absent = recover_checkpoint(origin, copies, note); !absent.empty())
+    return [self = shared_from_this(), absent] { self->await_copies(absent); };
   auto made = std::make_shared<launch>();
   job.use_nodes(static_cast<std::uint32_t>(nodes.size()));
   if (job.pipeline.deterministic)
@@ -81,9 +87,6 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
     source = record.run_dir;
   made->job = std::move(job);
   auto& checkpoints = made->checkpoints;
-  const auto note = [emit = host_.emit, in_turn = host_.in_turn](const std::string& line) {
-    in_turn([emit, line] { emit(events::note(line)); });
-  };
   checkpoints = std::make_shared<checkpointing>(made->job, *data_, source, note);
   if (made->job.pipeline.deterministic && checkpoints->microbatches() != 0)
     made->job.kept_microbatches = checkpoints->microbatches();
@@ -124,6 +127,35 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
   return [self = shared_from_this(), made] { self->open(*made); };
 }
 
+/// What is known of copies, with those to ask for them.
+std::vector<copy_source> cluster_job::find_copies() const {
+  std::vector<copy_source> found;
+  for (const auto& copy : record_.copies) {
+    const auto worker = host_.worker_of(copy.node);
+    found.push_back({copy, worker ? fetch_from(*host_.system, caf::actor_cast<file_source>(worker))
+                                  : part_fetcher{}});
+  }
+  return found;
+}
+
+/// The next node that joins may be one of them.
+void cluster_job::await_copies(const std::vector<std::string>& nodes) {
+  if (phase_ != phase::planning)
+    return; // The job was stopped meanwhile.
+  phase_ = phase::waiting;
+  std::string names;
+  for (const auto& node : nodes)
+    names += (names.empty() ? "'" : "' or '") + node;
+  host_.emit(events::note("no checkpoint is left here: waiting for node " + names
+                          + "', which holds a copy"));
+}
+
+void cluster_job::want_copy(const fs::path& checkpoint, iteration_no iteration) {
+  if (job_.checkpoint_copy && !checkpoint.empty())
+    host_.published(
+        {record_.id, checkpoint, iteration, job_.checkpoint_keep, job_.checkpoint_holder});
+}
+
 void cluster_job::open(launch& planned) {
   if (phase_ != phase::planning)
     return; // The job was stopped meanwhile.
@@ -150,6 +182,7 @@ void cluster_job::open(launch& planned) {
     record_.nodes.push_back(nodes_[i].name);
   }
   host_.changed(record_);
+  want_copy(checkpoints_->source(), checkpoints_->committed()); // Of an earlier life, perhaps none.
   wire_bytes secret(host_.sealed ? 32 : 0, 0);
   std::random_device random;
   for (auto& byte : secret)
@@ -246,6 +279,8 @@ job_observer cluster_job::make_observer() {
     in_turn([iteration, problem](cluster_job& job) {
       job.host_.emit(events::checkpoint(iteration, problem));
       job.host_.changed(job.record_);
+      if (problem.empty())
+        job.want_copy(job.checkpoints_->newest(), iteration);
     });
   };
   observer.on_member_lost = [in_turn](node_id node, const std::string& reason) {

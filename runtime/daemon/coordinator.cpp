@@ -35,6 +35,7 @@ void coordinator_state::start(local_coordinator_actor::pointer me, coordinator_o
     if (auto there = caf::actor_cast<local_coordinator_actor>(me))
       caf::anon_send(there, errand{[this] { answer_watchers(); }});
   });
+  copies = std::make_shared<copy_keeper>(make_copy_host());
   book_ = std::make_unique<job_book>(options.journal / "jobs");
   std::vector<std::string> problems;
   jobs_ = book_->load(problems);
@@ -121,6 +122,7 @@ join_answer coordinator_state::join(join_request& wanted) {
   if (const auto pem = options.revoked(); !pem.empty())
     self->send(who.info.worker, revocation_list{pem});
   offer_nodes(false);
+  copies->joined();
   return reply;
 }
 
@@ -133,6 +135,8 @@ void coordinator_state::lose(member& who, member_state state, const std::string&
   who.info.worker = nullptr;
   if (running)
     running->lost(name, reason);
+  copies->lost(name);
+  try_closed();
 }
 
 void coordinator_state::down(const caf::down_msg& why) {
@@ -189,6 +193,7 @@ coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
             });
         return promise;
       },
+      [self](const copy_report& report) { self->state.take(report); },
       [self](const trace_batch& batch) {
         if (self->state.running)
           self->state.running->keep(batch);

@@ -73,6 +73,7 @@ struct coordinator_state {
   void read_trace(const trace_part_request& wanted, std::function<void(trace_part)> tell);
   caf::result<trace_events> pull_trace(const trace_pull& wanted);
   void close();
+  void take(const copy_report& report);
   answer revoke(const std::string& pem);
   void spread_revocations();
 
@@ -82,6 +83,7 @@ struct coordinator_state {
   std::shared_ptr<cluster_job> running;
   std::shared_ptr<actors::executor> files; ///< Reads for those who fetch.
   std::shared_ptr<trace_feed> feed;        ///< Of the running job's events.
+  std::shared_ptr<copy_keeper> copies;
 
 private:
   struct history {
@@ -111,6 +113,9 @@ private:
   void start_next();
   void offer_nodes(bool patient);
   job_host make_host();
+  copy_host make_copy_host();
+  void keep_copies(const std::string& job, std::vector<held_copy> copies);
+  void try_closed();
   void emit(const std::string& job, const nlohmann::json& event);
   job_record* find_job(const std::string& id);
   answer nodes_json() const;
@@ -120,6 +125,7 @@ private:
   answer remove(const std::string& node, bool force);
   answer relay_of(const std::string& node) const;
   answer stop_job(const std::string& id);
+  void inherit_copies(job_record& record) const;
   answer make_token(const caf::strong_actor_ptr& wanted_by, double seconds) const;
 
   std::map<std::string, member> members_;
@@ -130,7 +136,7 @@ private:
   std::map<std::string, history> histories_;
   std::map<std::string, follower_actor> submitters_;
   std::map<caf::actor_addr, watcher> watchers_;
-  bool closing_ = false;
+  bool closing_ = false, closed_ = false;
   std::int64_t patience_until_ns_ = 0; ///< For the nodes that a resumed job had.
 };
 

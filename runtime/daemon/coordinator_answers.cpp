@@ -58,11 +58,15 @@ answer coordinator_state::jobs_json() const {
   json jobs = json::array();
   for (const auto& job : jobs_) {
     const auto& now = running && running->record().id == job.id ? running->record() : job;
+    json held = json::array();
+    for (const auto& copy : now.copies)
+      held.push_back({{"node", copy.node}, {"iteration", copy.iteration}});
     jobs.push_back({{"id", job.id},
                     {"state", daemon::to_string(now.state)},
                     {"iteration", now.iteration},
                     {"run_dir", now.run_dir},
-                    {"outcome", now.outcome}});
+                    {"outcome", now.outcome},
+                    {"copies", held}});
   }
   return {json{{"jobs", jobs}}.dump(), ""};
 }
@@ -162,7 +166,7 @@ void coordinator_state::close() {
   if (running)
     running->abandon();
   running = nullptr;
-  options.on_closed();
+  try_closed();
 }
 
 } // namespace skippipe::runtime::daemon

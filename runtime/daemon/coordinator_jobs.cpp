@@ -63,6 +63,7 @@ answer coordinator_state::submit(submit_request& request) {
   record.resume = request.resume;
   record.last = request.last;
   record.data = std::move(request.data);
+  inherit_copies(record);
   book_->keep(record);
   jobs_.push_back(record);
   if (request.follower) {
@@ -146,10 +147,16 @@ job_host coordinator_state::make_host() {
     if (who.state == member_state::ready || who.state == member_state::working)
       who.state = stage ? member_state::working : member_state::ready;
   };
+  host.published = [this](copy_wish wish) { copies->published(std::move(wish)); };
+  host.worker_of = [this](const std::string& node) {
+    const auto found = members_.find(node);
+    return found != members_.end() && found->second.is_there() ? found->second.info.worker
+                                                               : worker_actor{};
+  };
   host.ended = [this] {
     const auto job = std::exchange(running, nullptr);
     if (closing_)
-      return options.on_closed();
+      return try_closed();
     options.log("job '" + job->record().id + "' " + daemon::to_string(job->record().state)
                 + (job->record().outcome.empty() ? "" : ": " + job->record().outcome));
     submitters_.erase(job->record().id);

@@ -30,17 +30,11 @@ std::string id_of(const std::vector<file_entry>& files) {
   return model::sha256(std::as_bytes(std::span{text}));
 }
 
-/// Names come from other machines: no paths, nothing hidden.
-bool is_plain(const std::string& name) {
-  return !name.empty() && name[0] != '.' && name.find('/') == std::string::npos
-         && name.size() < 200;
-}
-
 void check_set(const file_set& set) {
   if (set.files.empty() || id_of(set.files) != set.id)
     throw std::runtime_error("a set of files whose id does not fit its list");
   for (const auto& file : set.files)
-    if (!is_plain(file.name))
+    if (!is_plain_name(file.name))
       throw std::runtime_error("a set of files with the name '" + file.name + "'");
 }
 
@@ -93,6 +87,11 @@ void fetch_file(const file_set& set, const file_entry& file, const fs::path& fol
 
 } // namespace
 
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name[0] != '.' && name.find('/') == std::string::npos
+         && name.size() < 200;
+}
+
 file_set make_file_set(const fs::path& folder, const std::vector<std::string>& names) {
   file_set set;
   for (const auto& name : names) {
@@ -124,6 +123,11 @@ file_set checkpoint_files(const fs::path& folder) {
 void file_shelf::put(const file_set& set, fs::path folder) {
   const std::lock_guard guard{mutex_};
   entries_[set.id] = {set, std::move(folder)};
+}
+
+void file_shelf::drop(const std::string& id) {
+  const std::lock_guard guard{mutex_};
+  entries_.erase(id);
 }
 
 file_part file_shelf::read(const file_part_request& wanted) const {

@@ -17,6 +17,9 @@ namespace skippipe::runtime::daemon {
 /// Bytes of a file in one message.
 inline constexpr std::size_t part_bytes = std::size_t{1} << 20;
 
+/// Names come from other machines: no paths, nothing hidden.
+bool is_plain_name(const std::string& name);
+
 /// The files `names` of `folder`, those that are there. Reads all of them. Throws std::runtime_error.
 file_set make_file_set(const std::filesystem::path& folder, const std::vector<std::string>& names);
 
@@ -29,6 +32,7 @@ file_set checkpoint_files(const std::filesystem::path& folder);
 class file_shelf {
 public:
   void put(const file_set& set, std::filesystem::path folder);
+  void drop(const std::string& id);
   /// At most part_bytes from the offset on, or an error in one line.
   file_part read(const file_part_request& wanted) const;
 

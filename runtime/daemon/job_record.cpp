@@ -18,10 +18,26 @@ namespace {
 constexpr std::array<const char*, 5> state_names = {"queued", "running", "done", "stopped",
                                                     "failed"};
 
-json to_json(const job_record& record) {
+json to_json(const file_set& set) {
   json files = json::array();
-  for (const auto& file : record.data.files)
+  for (const auto& file : set.files)
     files.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}});
+  return {{"id", set.id}, {"files", files}};
+}
+
+file_set set_from_json(const json& x) {
+  file_set set;
+  set.id = x.at("id");
+  for (const auto& file : x.at("files"))
+    set.files.push_back({file.at("name"), file.at("size"), file.at("sha256")});
+  return set;
+}
+
+json to_json(const job_record& record) {
+  json copies = json::array();
+  for (const auto& copy : record.copies)
+    copies.push_back(
+        {{"node", copy.node}, {"iteration", copy.iteration}, {"files", to_json(copy.files)}});
   return {{"version", 1},
           {"id", record.id},
           {"file", record.file},
@@ -30,12 +46,13 @@ json to_json(const job_record& record) {
           {"run_dir", record.run_dir},
           {"resume", record.resume},
           {"last", record.last},
-          {"data", {{"id", record.data.id}, {"files", files}}},
+          {"data", to_json(record.data)},
           {"microbatches", record.microbatches},
           {"nodes", record.nodes},
           {"state", to_string(record.state)},
           {"outcome", record.outcome},
-          {"iteration", record.iteration}};
+          {"iteration", record.iteration},
+          {"copies", copies}};
 }
 
 job_record from_json(const json& x) {
@@ -47,9 +64,7 @@ job_record from_json(const json& x) {
   record.run_dir = x.at("run_dir");
   record.resume = x.at("resume");
   record.last = x.at("last");
-  record.data.id = x.at("data").at("id");
-  for (const auto& file : x.at("data").at("files"))
-    record.data.files.push_back({file.at("name"), file.at("size"), file.at("sha256")});
+  record.data = set_from_json(x.at("data"));
   record.microbatches = x.at("microbatches");
   record.nodes = x.at("nodes").get<std::vector<std::string>>();
   const auto found =
@@ -59,6 +74,9 @@ job_record from_json(const json& x) {
   record.state = static_cast<job_state>(found - state_names.begin());
   record.outcome = x.at("outcome");
   record.iteration = x.at("iteration");
+  for (const auto& copy : x.value("copies", json::array()))
+    record.copies.push_back(
+        {copy.at("node"), copy.at("iteration"), set_from_json(copy.at("files"))});
   return record;
 }
 

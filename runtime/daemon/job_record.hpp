@@ -12,6 +12,13 @@ namespace skippipe::runtime::daemon {
 enum class job_state { queued, running, done, stopped, failed };
 std::string to_string(job_state state);
 
+/// A verified copy of a checkpoint in a node's state folder.
+struct held_copy {
+  std::string node;
+  std::uint64_t iteration = 0;
+  file_set files;
+};
+
 struct job_record {
   std::string id; ///< NAME-N.
   std::string file, text;
@@ -23,8 +30,9 @@ struct job_record {
   std::uint32_t microbatches = 0; ///< Of an iteration, as first started; 0: not yet.
   std::vector<std::string> nodes; ///< That it runs on, or ran on last.
   job_state state = job_state::queued;
-  std::string outcome;         ///< Why it failed, or its last checkpoint.
-  std::uint64_t iteration = 0; ///< Committed last, as far as known here.
+  std::string outcome;           ///< Why it failed, or its last checkpoint.
+  std::uint64_t iteration = 0;   ///< Committed last, as far as known here.
+  std::vector<held_copy> copies; ///< Of its checkpoints, by iteration.
 };
 
 /// A file per job in a folder; the newest state of each is durable when `keep` returns.

@@ -5,6 +5,8 @@ namespace skippipe::runtime::daemon {
 void register_messages(caf::actor_system_config& config) {
   config.add_message_type<file_part_request>("skippipe.file_part_request")
       .add_message_type<file_part>("skippipe.file_part")
+      .add_message_type<copy_order>("skippipe.copy_order")
+      .add_message_type<copy_report>("skippipe.copy_report")
       .add_message_type<session_open>("skippipe.session_open")
       .add_message_type<session_opened>("skippipe.session_opened")
       .add_message_type<session_message>("skippipe.session_message")

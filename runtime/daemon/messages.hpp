@@ -2,6 +2,7 @@
 // session_message, encoded by actors/protocol/codec.
 #pragma once
 
+#include "runtime/daemon/file_messages.hpp"
 #include "runtime/daemon/security_messages.hpp"
 #include "runtime/daemon/trace_messages.hpp"
 #include "runtime/daemon/wire.hpp"
@@ -19,29 +20,6 @@ namespace skippipe::runtime::daemon {
 /// One start of a job on a set of nodes. Grows, also over the lives of the scheduler's daemon (its wall
 /// clock, nanoseconds), so that what belongs to an older one is told apart.
 using session_no = std::uint64_t;
-
-// -- files ---------------------------------------------------------------------
-
-struct file_entry {
-  std::string name;
-  std::uint64_t size = 0;
-  std::string sha256;
-};
-/// Files that belong together, by content: `id` is the SHA-256 over their names, sizes and hashes.
-struct file_set {
-  std::string id; ///< Empty: none.
-  std::vector<file_entry> files;
-};
-struct file_part_request {
-  std::string set, name;
-  std::uint64_t offset = 0;
-};
-struct file_part {
-  wire_bytes bytes; ///< Empty at the file's end.
-  std::string error;
-};
-/// Who has files.
-using file_source = caf::typed_actor<caf::replies_to<file_part_request>::with<file_part>>;
 
 // -- a job on its nodes ----------------------------------------------------------
 
@@ -114,10 +92,11 @@ struct trace_batch {
 };
 
 /// A member as the scheduler speaks to it.
-using worker_actor =
-    caf::typed_actor<caf::reacts_to<session_open>, caf::reacts_to<session_message>,
-                     caf::reacts_to<session_peer_gone>, caf::reacts_to<session_close>,
-                     caf::reacts_to<dismissal>, caf::reacts_to<revocation_list>>;
+using worker_actor = caf::typed_actor<caf::reacts_to<session_open>, caf::reacts_to<session_message>,
+                                      caf::reacts_to<session_peer_gone>,
+                                      caf::reacts_to<session_close>, caf::reacts_to<dismissal>,
+                                      caf::reacts_to<revocation_list>, caf::reacts_to<copy_order>,
+                                      caf::replies_to<file_part_request>::with<file_part>>;
 
 // -- membership --------------------------------------------------------------------
 
@@ -218,7 +197,7 @@ using coordinator_actor = caf::typed_actor<
     caf::replies_to<leave_request>::with<answer>, caf::reacts_to<revocation_list>,
     caf::reacts_to<session_opened>, caf::reacts_to<session_closed>, caf::reacts_to<session_message>,
     caf::replies_to<snapshot_part>::with<answer>, caf::reacts_to<trace_batch>,
-    caf::replies_to<file_part_request>::with<file_part>,
+    caf::reacts_to<copy_report>, caf::replies_to<file_part_request>::with<file_part>,
     caf::replies_to<submit_request>::with<answer>, caf::replies_to<follow_request>::with<answer>,
     caf::replies_to<command>::with<answer>,
     caf::replies_to<trace_list_request>::with<trace_listing>,
@@ -227,22 +206,6 @@ using coordinator_actor = caf::typed_actor<
 
 // -- on the wire ---------------------------------------------------------------------
 
-template <class F>
-typename F::result_type inspect(F& f, file_entry& x) {
-  return f(caf::meta::type_name("skippipe.file_entry"), x.name, x.size, x.sha256);
-}
-template <class F>
-typename F::result_type inspect(F& f, file_set& x) {
-  return f(caf::meta::type_name("skippipe.file_set"), x.id, x.files);
-}
-template <class F>
-typename F::result_type inspect(F& f, file_part_request& x) {
-  return f(caf::meta::type_name("skippipe.file_part_request"), x.set, x.name, x.offset);
-}
-template <class F>
-typename F::result_type inspect(F& f, file_part& x) {
-  return f(caf::meta::type_name("skippipe.file_part"), x.bytes, x.error);
-}
 template <class F>
 typename F::result_type inspect(F& f, session_peer& x) {
   return f(caf::meta::type_name("skippipe.session_peer"), x.node, x.life, x.name, x.location,

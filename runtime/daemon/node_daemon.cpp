@@ -49,7 +49,8 @@ public:
   explicit node_daemon(const daemon_request& request)
       : request_(request), log_(make_log(request.config)),
         config_(with_watched_keys(request.config)), folder_(config_.state_dir()),
-        background_(std::make_unique<compute_pool>(2)), desk_(background_->make_strand()) {
+        background_(std::make_unique<compute_pool>(3)), desk_(background_->make_strand()),
+        copying_(background_->make_strand()) {
     set_level(log_, config_);
     gate::raise_open_files();
     control_options control;
@@ -100,6 +101,7 @@ public:
     entry_ = nullptr;
     // A thread that has used the actor system keeps its logger, for which the system waits.
     desk_.reset();
+    copying_.reset();
     compute_.reset();
     background_.reset();
   }
@@ -258,6 +260,7 @@ private:
     options.host.scheduler_clock = &clock_;
     options.host.dir = folder_.path();
     options.desk = desk_;
+    options.copying = copying_;
     options.log = note();
     options.on_dismissed = [this](const std::string& reason) {
       signals_.tell({daemon_signals::kind::dismissed, reason});
@@ -366,9 +369,9 @@ private:
   std::unique_ptr<key_watch> keys_; ///< With tls.
   const node_config config_;
   state_folder folder_;
-  /// Two workers: a session that closes waits for its own last files.
+  /// A session that closes waits for its own last files, and a copy may take long: three workers.
   std::unique_ptr<compute_pool> background_;
-  std::shared_ptr<executor> desk_;
+  std::shared_ptr<executor> desk_, copying_;
   clock_offset clock_;
   std::string control_;
   own_relay relay_;

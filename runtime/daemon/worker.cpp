@@ -63,11 +63,40 @@ void worker_state::close() {
     });
 }
 
+void worker_state::take_copy(const copy_order& order) {
+  if (!coordinator)
+    return;
+  options.copying->submit(work_kind::other, [shelf = copies, order, to = coordinator,
+                                             me = worker_actor{self}, host = options.host] {
+    std::string problem;
+    try {
+      shelf->take(order, fetch_from(*host.system, caf::actor_cast<file_source>(to)));
+    } catch (const std::exception& why) {
+      problem = why.what();
+    }
+    if (!order.files.id.empty())
+      caf::send_as(me, to, copy_report{order.job, order.files.id, problem});
+  });
+}
+
+caf::result<file_part> worker_state::read_copy(const file_part_request& wanted) {
+  auto promise = self->make_response_promise<file_part>();
+  options.copying->submit(
+      work_kind::other, [shelf = copies, wanted, promise, me = local_worker_actor{self}]() mutable {
+        // A promise belongs to its actor's turn.
+        caf::anon_send(me, errand{[promise, part = shelf->read(wanted)]() mutable {
+                         promise.deliver(std::move(part));
+                       }});
+      });
+  return promise;
+}
+
 local_worker_actor::behavior_type worker(local_worker_actor::stateful_pointer<worker_state> self,
                                          worker_options options) {
   auto& state = self->state;
   state.self = self;
   state.options = std::move(options);
+  state.copies = std::make_shared<copy_shelf>(state.options.host.dir / "copies");
   return {
       [self](session_open& order) { self->state.open(order); },
       [self](const session_message& message) { self->state.deliver(message); },
@@ -85,6 +114,8 @@ local_worker_actor::behavior_type worker(local_worker_actor::stateful_pointer<wo
         self->state.options.on_dismissed(order.reason);
       },
       [self](const revocation_list& list) { self->state.options.revoke(list.pem); },
+      [self](const copy_order& order) { self->state.take_copy(order); },
+      [self](const file_part_request& wanted) { return self->state.read_copy(wanted); },
       [self](const new_coordinator& fresh) {
         self->state.close();
         self->state.coordinator = fresh.handle;

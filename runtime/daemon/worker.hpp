@@ -1,6 +1,7 @@
 // The actor of a daemon that takes part in jobs.
 #pragma once
 
+#include "runtime/daemon/copy_shelf.hpp"
 #include "runtime/daemon/worker_session.hpp"
 
 #include <functional>
@@ -24,6 +25,7 @@ using local_worker_actor =
 struct worker_options {
   worker_host host;
   std::shared_ptr<actors::executor> desk;      ///< Opens and closes sessions: both block.
+  std::shared_ptr<actors::executor> copying;   ///< Fetches and reads copies: may take long.
   std::function<void(const std::string&)> log; ///< One line; any thread.
   std::function<void(const std::string& reason)> on_dismissed;
   std::function<void(const std::string& pem)>
@@ -38,12 +40,15 @@ struct worker_state {
   void opened(session_no session, std::shared_ptr<worker_session> made, const std::string& error);
   void deliver(const session_message& message);
   void close();
+  void take_copy(const copy_order& order);
+  caf::result<file_part> read_copy(const file_part_request& wanted);
 
   local_worker_actor::pointer self = nullptr;
   worker_options options;
   coordinator_actor coordinator;
-  session_no wanted = 0; ///< Opening or open.
-  node_id node = 0;      ///< Our number in it.
+  std::shared_ptr<copy_shelf> copies; ///< Used on `copying` only.
+  session_no wanted = 0;              ///< Opening or open.
+  node_id node = 0;                   ///< Our number in it.
   std::shared_ptr<worker_session> session;
 };
 

@@ -2,12 +2,13 @@
 """Workers that are killed, frozen, drained and removed, and a whole cluster that loses power, in the middle of a
 deterministic job: in the end its parameters are bit for bit those of the undisturbed run.
 
-usage: cluster_churn.py SKIPPIPE SOURCE_DIR [kill|freeze|drain|remove|stage|power]...
+usage: cluster_churn.py SKIPPIPE SOURCE_DIR [kill|freeze|drain|remove|stage|power|disk]...
 """
 import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -202,6 +203,42 @@ def power(world, chance):
         world.check(again, again.finish())
         assert again.of("started")[-1]["committed"] >= 10, "it did not go on from a checkpoint"
         return "went on after %d" % again.of("started")[-1]["committed"]
+
+
+def disk(world, chance):
+    """The cluster loses power and the scheduler its checkpoints, once all of them, once a bit in each: the job goes
+    on from the copy that another node holds."""
+    for lose in (shutil.rmtree, flip_bits):
+        with world.cluster() as cluster:
+            job = cluster.train("job.toml", "--set", "checkpoint.keep=2")
+            name = job.wait_for(lambda e: e["event"] == "submitted")["job"]
+            copy = wait_until("a copy is held", lambda: held_copies(cluster, name))[-1]
+            assert copy["node"] != "scheduler" and copy["iteration"] >= 10, copy
+            for node in cluster.pids:
+                cluster.kill(node)
+            job.process.wait(60)
+            run_dir = pathlib.Path(job.of("started")[-1]["run_dir"])
+        lose(run_dir / "checkpoints")
+        with world.cluster() as cluster:
+            again = cluster.attach(name)
+            note = again.wait_for(lambda e: e["event"] == "note" and "taken from the copy" in e["text"])
+            world.check(again, again.finish())
+            assert again.of("started")[-1]["committed"] >= copy["iteration"], again.of("started")
+            wait_until("the last checkpoint has a copy",
+                       lambda: held_copies(cluster, name)[-1]["iteration"] == world.iterations)
+            assert len(held_copies(cluster, name)) == 2
+    return note["text"]
+
+
+def held_copies(cluster, job):
+    return [j["copies"] for j in cluster.run("jobs")["jobs"] if j["id"] == job][0]
+
+
+def flip_bits(checkpoints):
+    for file in checkpoints.glob("step-*/stage-00.safetensors"):
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
 
 
 def main():

@@ -92,6 +92,11 @@ TEST_CASE("each slip in a job file is one line with its place", "[config]") {
            {"nodes = 8", "nodes = 8\ndevice = \"tpu\"",
             "j.toml:24:10: cluster.device: expected 'cpu' or 'cuda:N', got 'tpu'"},
            {"nodes = 8", "nodes = 8\n[cluster]\nthreads = 1", "j.toml:24:"},
+           {"[cluster]\n", "[checkpoint]\nstore = \"schedular\"\n[cluster]\n",
+            "j.toml:23:9: checkpoint.store: expected 'scheduler', 'scheduler+peer' or "
+            "'scheduler+NODE', got 'schedular'"},
+           {"[cluster]\n", "[checkpoint]\nstore = \"scheduler+\"\n[cluster]\n",
+            "j.toml:23:9: checkpoint.store: expected "},
            {"nodes = 8", "nodes = ", "j.toml:23:9: not TOML: "},
            {"nodes = 8", "nodes = 8\n[limits]\nmax_jump = 1\nmax_swaps = 0\n",
             "j.toml:11:1: pipeline.path_length: no feasible plan: "},
@@ -103,6 +108,22 @@ TEST_CASE("each slip in a job file is one line with its place", "[config]") {
     CHECK(text.substr(0, std::string{line}.size()) == line);
     CHECK(text.find('\n') == std::string::npos);
   }
+}
+
+TEST_CASE("checkpoint.store says whether and where a copy is held", "[config]") {
+  const auto read = [](const std::string& store) {
+    runtime::problem_list problems;
+    auto document = runtime::toml_document::parse(sound_job, "j.toml", problems);
+    if (!store.empty())
+      document->override_key("checkpoint.store=" + store, problems);
+    const auto job = runtime::read_job(*document, problems);
+    REQUIRE(job);
+    return std::pair{job->checkpoint_copy, job->checkpoint_holder};
+  };
+  CHECK(read("") == std::pair{true, std::string{}});
+  CHECK(read("scheduler+peer") == std::pair{true, std::string{}});
+  CHECK(read("scheduler") == std::pair{false, std::string{}});
+  CHECK(read("scheduler+paris-1") == std::pair{true, std::string{"paris-1"}});
 }
 
 TEST_CASE("all problems of a job file come at once, by place", "[config]") {

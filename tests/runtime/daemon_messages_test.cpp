@@ -71,6 +71,8 @@ TEST_CASE("messages of the control plane survive the wire and damage", "[daemon]
   check(system, file_part{"ab", "why"});
   check(system,
         session_open{3, 1, "f", "j", {"o"}, 4, {{1, 2, "n", "l", "a"}}, set, set, "s", "d"});
+  check(system, copy_order{"j", set, {"k", "l"}});
+  check(system, copy_report{"j", "s", "why"});
   check(system, session_opened{3, 1, "why"});
   check(system, session_message{3, 1, "ab"});
   check(system, session_peer_gone{3, 1});
