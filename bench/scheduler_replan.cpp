@@ -37,7 +37,7 @@ instance without(const instance& x, const plan& running, node_id gone,
     for (node_id b = 0; b < x.nodes.size(); ++b)
       if (a != gone && b != gone)
         y.link_s.push_back(x.link(a, b));
-  for (stage_id s = 0; s < x.stages; ++s)
+  for (stage_id s = 0; s < y.stage_sizes.size(); ++s)
     if (std::count(running.arrangement[s].begin(), running.arrangement[s].end(), gone) > 0)
       --y.stage_sizes[s];
   for (auto& nodes : y.arrangement) {

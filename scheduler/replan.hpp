@@ -19,6 +19,10 @@ struct replan_request {
   static constexpr node_id gone = ~node_id{0};
 };
 
+/// A node moves only where that shortens the iteration by this share at least: it has to fetch its new
+/// stage first.
+inline constexpr double price_of_a_move = 0.015;
+
 struct replan_report {
   std::vector<node_id> moved_nodes;      ///< New ids of nodes that now serve another stage.
   std::vector<microbatch_id> kept_paths; ///< Ids (in the new plan) whose path did not change.
@@ -27,10 +31,10 @@ struct replan_report {
             ///< plan keeps them (old ids).
 };
 
-/// A valid plan of `problem` that keeps stages and paths of the running one where it can; nodes move
-/// only where the new instance's arrangement or stage sizes demand it. Searches for
-/// `options.time_limit_s` afterwards, paths in flight left alone. Infeasible also when the
-/// microbatches in flight already exceed a node's memory (R4).
+/// A valid plan of `problem` that keeps stages and paths of the running one where it can. Nodes move where
+/// the new instance's arrangement or stage sizes demand it, and, where the arrangement is free, the few
+/// whose move is worth more than it costs. Takes `options.time_limit_s`, paths in flight left alone.
+/// Infeasible also when the microbatches in flight already exceed a node's memory (R4).
 plan_result replan(const instance& problem, const replan_request& request,
                    const planner_options& options, replan_report& report);
 
