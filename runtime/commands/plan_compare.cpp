@@ -17,7 +17,10 @@ using namespace scheduler;
 
 namespace {
 
-bool searches(strategy kind) { return kind == strategy::full || kind == strategy::skippipe; }
+/// Whether a strategy takes what time it is given: these share it equally.
+bool searches(strategy kind) {
+  return kind == strategy::full || kind == strategy::cbs || kind == strategy::skippipe;
+}
 
 struct row {
   plan_figures figures;
