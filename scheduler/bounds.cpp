@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace skippipe::scheduler {
@@ -131,15 +132,26 @@ lower_bounds bounds_of(const instance& problem) {
   const std::uint32_t origins = stage_sizes(problem)[0];
   const std::uint32_t count = microbatch_count(problem, origins), share = count / origins;
   const auto nodes = static_cast<node_id>(problem.nodes.size());
-  std::vector<double> slots;
+  const auto slots_of = [&](node_id o, double round_s) {
+    return origin_slots_bound(share, problem.nodes[o].memory, problem.costs(o, 0), round_s);
+  };
+  std::vector<std::pair<double, node_id>> quick;
   for (node_id o = 0; o < nodes; ++o)
     if (rounds.may_be_origin(o))
-      slots.push_back(
-          origin_slots_bound(share, problem.nodes[o].memory, problem.costs(o, 0), rounds(o)));
-  // As many nodes as stage 0 has must be origins; at best those with the smallest bounds.
-  std::sort(slots.begin(), slots.end());
-  if (!slots.empty())
-    result.origin_slots_s = slots[std::min<std::size_t>(origins, slots.size()) - 1];
+      quick.emplace_back(slots_of(o, rounds.at_least(o)), o);
+  std::sort(quick.begin(), quick.end());
+  // As many nodes as stage 0 has must be origins; at best those with the smallest bounds. Exact rounds are
+  // needed only as long as they may be among these.
+  const std::size_t wanted = std::min<std::size_t>(origins, quick.size());
+  std::vector<double> slots;
+  for (const auto& [least, o] : quick) {
+    if (slots.size() >= wanted && slots[wanted - 1] <= least)
+      break;
+    const double exact = slots_of(o, rounds(o));
+    slots.insert(std::upper_bound(slots.begin(), slots.end(), exact), exact);
+  }
+  if (wanted > 0)
+    result.origin_slots_s = slots[wanted - 1];
   if (problem.stages < 2 || problem.path_length < 2)
     return result;
   const node_rates rates(problem, rounds);

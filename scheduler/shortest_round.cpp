@@ -33,8 +33,22 @@ shortest_round::shortest_round(const instance& problem) : problem_(problem) {
     }
     own_.push_back(least);
   }
-  if (count > many_nodes && problem.path_length > 1)
+  if (problem.path_length == 1)
+    return;
+  if (count > many_nodes) {
     open_ = ways_back(count);
+    return;
+  }
+  for (node_id n = 0; n < count; ++n)
+    for (node_id next = 0; next < count; ++next)
+      strides_.push_back(stride(n, next));
+}
+
+/// Seconds that a hop from `n` to `next` adds; infinite when a path cannot take it.
+double shortest_round::stride(node_id n, node_id next) const {
+  return next != n && may_serve(next) && follows(stage_[n], stage_[next])
+             ? both(n, next) + work(next)
+             : infinity;
 }
 
 bool shortest_round::follows(stage_id last, stage_id s) const {
@@ -56,29 +70,51 @@ std::vector<std::vector<double>> shortest_round::ways_back(node_id o) const {
                                         std::vector<double>(count, infinity));
   for (node_id n = 0; n < count; ++n)
     rest[0][n] = o < count ? both(n, o) : 0;
-  for (std::uint32_t h = 1; h + 1 < problem_.path_length; ++h)
-    for (node_id n = 0; n < count; ++n)
-      for (node_id next = 0; next < count; ++next)
-        if (next != n && next != o && may_serve(next) && follows(stage_[n], stage_[next]))
-          rest[h][n] = std::min(rest[h][n], both(n, next) + work(next) + rest[h - 1][next]);
+  const bool listed = !strides_.empty();
+  std::vector<double> row(listed ? 0 : count);
+  for (std::uint32_t h = 1; h + 1 < problem_.path_length; ++h) {
+    const double* const shorter = rest[h - 1].data();
+    for (node_id n = 0; n < count; ++n) {
+      for (node_id next = 0; next < count && !listed; ++next)
+        row[next] = stride(n, next);
+      const double* const away = listed ? &strides_[std::size_t{n} * count] : row.data();
+      const auto least = [&](node_id from, node_id to) { // Four at a time: the sums do not wait.
+        double best[4] = {infinity, infinity, infinity, infinity};
+        for (; from + 4 <= to; from += 4)
+          for (std::uint32_t i = 0; i < 4; ++i)
+            best[i] = std::min(best[i], away[from + i] + shorter[from + i]);
+        for (; from < to; ++from)
+          best[0] = std::min(best[0], away[from] + shorter[from]);
+        return std::min(std::min(best[0], best[1]), std::min(best[2], best[3]));
+      };
+      rest[h][n] = o < count ? std::min(least(0, o), least(o + 1, count)) : least(0, count);
+    }
+  }
   return rest;
 }
 
 double shortest_round::operator()(node_id o) const {
+  if (problem_.path_length == 1 || !open_.empty())
+    return at_least(o);
+  const task_costs home = problem_.costs(o, 0);
+  return home.forward_s + home.loss_s + home.backward_s + search(o, ways_back(o));
+}
+
+double shortest_round::at_least(node_id o) const {
   const auto count = static_cast<node_id>(problem_.nodes.size());
   const task_costs home = problem_.costs(o, 0);
   const double base = home.forward_s + home.loss_s + home.backward_s;
   if (problem_.path_length == 1)
     return base + both(o, o);
-  if (open_.empty())
-    return base + search(o, ways_back(o));
+  const bool own = open_.empty(); // Then the walks lead home, not just anywhere.
+  const auto walks = own ? ways_back(o).back() : open_.back();
   double nearest = infinity, first = infinity;
   for (node_id n = 0; n < count; ++n)
     if (n != o && may_serve(n)) {
       nearest = std::min(nearest, both(o, n));
-      first = std::min(first, both(o, n) + work(n) + open_.back()[n]);
+      first = std::min(first, both(o, n) + work(n) + walks[n]);
     }
-  return base + first + nearest;
+  return base + first + (own ? 0 : nearest);
 }
 
 /// Best first over paths that visit no node and no stage twice; the walks' ends say what is left.
@@ -89,17 +125,18 @@ double shortest_round::search(node_id o, const std::vector<std::vector<double>>&
     route_state rules;
     bool operator<(const partial& other) const { return least > other.least; }
   };
-  std::priority_queue<partial> open;
-  open.push({0, 0, {}, {}});
-  for (std::size_t tried = 0; !open.empty(); tried += problem_.nodes.size()) {
-    const partial p = open.top();
-    if (p.nodes.size() + 1 == problem_.path_length || tried >= most_tried)
-      return p.least;
-    open.pop();
+  const auto count = static_cast<node_id>(problem_.nodes.size());
+  const std::size_t hops = problem_.path_length - 1;
+  double shortest = infinity; // Of the paths that are complete.
+  // Calls `use` with every continuation of `p` that may become shorter than those.
+  const auto continuations = [&](const partial& p, const auto& use) {
     const node_id last = p.nodes.empty() ? o : p.nodes.back();
-    const std::size_t left = problem_.path_length - 2 - p.nodes.size();
-    for (node_id n = 0; n < problem_.nodes.size(); ++n) {
-      if (n == o || !may_serve(n) || rest[left][n] == infinity)
+    const std::size_t left = hops - 1 - p.nodes.size();
+    for (node_id n = 0; n < count; ++n) {
+      if (n == o || !may_serve(n))
+        continue;
+      const double so_far = p.so_far + both(last, n) + work(n), least = so_far + rest[left][n];
+      if (!(least < shortest))
         continue;
       route_state rules = p.rules;
       if (stage_[n] != free_stage && !rules.visit(stage_[n], problem_.limits))
@@ -109,13 +146,47 @@ double shortest_round::search(node_id o, const std::vector<std::vector<double>>&
       });
       if (met)
         continue;
-      partial longer{0, p.so_far + both(last, n) + work(n), p.nodes, rules};
-      longer.least = longer.so_far + rest[left][n];
+      if (left == 0)
+        shortest = least;
+      use(n, so_far, least, rules);
+    }
+  };
+  // Always the best continuation first: soon complete, and then most others need no look.
+  partial dive{0, 0, {}, {}};
+  while (dive.nodes.size() < hops) {
+    partial next{infinity, 0, dive.nodes, {}};
+    node_id chosen = count;
+    continuations(dive, [&](node_id n, double so_far, double least, const route_state& rules) {
+      if (least < next.least) {
+        next.least = least;
+        next.so_far = so_far;
+        next.rules = rules;
+        chosen = n;
+      }
+    });
+    if (chosen == count)
+      break;
+    next.nodes.push_back(chosen);
+    dive = std::move(next);
+  }
+  std::priority_queue<partial> open;
+  open.push({0, 0, {}, {}});
+  for (std::size_t tried = 0; !open.empty(); tried += count) {
+    const partial p = open.top();
+    if (p.least >= shortest)
+      break;
+    if (tried >= most_tried)
+      return p.least;
+    open.pop();
+    continuations(p, [&](node_id n, double so_far, double least, const route_state& rules) {
+      if (p.nodes.size() + 1 == hops)
+        return;
+      partial longer{least, so_far, p.nodes, rules};
       longer.nodes.push_back(n);
       open.push(std::move(longer));
-    }
+    });
   }
-  return infinity;
+  return shortest;
 }
 
 } // namespace skippipe::scheduler

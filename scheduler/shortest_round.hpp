@@ -23,18 +23,23 @@ public:
   /// Seconds from the start of F at origin `o` to the end of its B.
   double operator()(node_id o) const;
 
+  /// No more than that, found sooner: walks that may repeat nodes and stages.
+  double at_least(node_id o) const;
+
 private:
   static constexpr stage_id free_stage = ~stage_id{0};
 
   double both(node_id a, node_id b) const { return problem_.link(a, b) + problem_.link(b, a); }
   double work(node_id n) const { return own_[n].forward_s + own_[n].backward_s; }
   bool follows(stage_id last, stage_id s) const;
+  double stride(node_id n, node_id next) const;
   std::vector<std::vector<double>> ways_back(node_id o) const;
   double search(node_id o, const std::vector<std::vector<double>>& rest) const;
 
   const instance& problem_;
   std::vector<stage_id> stage_;
   std::vector<task_costs> own_;
+  std::vector<double> strides_; ///< Row-major, where there are few enough nodes.
   std::vector<std::vector<double>>
       open_; ///< [hops][node], where there are too many nodes for more.
 };
