@@ -32,7 +32,8 @@ struct file_part {
 /// Who has files.
 using file_source = caf::typed_actor<caf::replies_to<file_part_request>::with<file_part>>;
 
-/// Scheduler to node: hold a copy of this checkpoint, and of the sets in `keep`; no others of the job.
+/// Scheduler to node: hold a copy of this checkpoint and go on holding the sets in `keep`; no others of the
+/// job.
 struct copy_order {
   std::string job;
   file_set files; ///< To be fetched from the scheduler; empty: nothing new.

@@ -132,7 +132,8 @@ TEST_CASE("one copy at a time, then the newest", "[daemon][copies]") {
   w.report(w.orders[0]);
   CHECK(w.held() == steps{10});
   REQUIRE(w.orders.size() == 2);
-  CHECK(w.orders[1].order.keep == std::vector<std::string>{w.orders[0].order.files.id});
+  CHECK(w.orders[1].order.keep
+        == std::vector<std::string>{w.orders[0].order.files.id, w.orders[1].order.files.id});
   w.report(w.orders[1]);
   CHECK(w.held() == steps{10, 30});
   w.publish(40);
