@@ -91,10 +91,10 @@ sealed = false               # encrypt payloads, whatever the backend
 detect_within_s = 4.0        # a dead or cut-off node is noticed within this time
 
 [transfer]
-max_share = 0.25             # of the upload, for state transfers
+max_share = 0.25             # of limits.max_upload_mbps, for checkpoints and other files; on SIGHUP
 
 [limits]
-max_upload_mbps = 0.0        # 0: no limit
+max_upload_mbps = 0.0        # 10^6 bits a second of tensors and files; 0: no limit; reread on SIGHUP
 
 [trace]
 enabled = true

@@ -201,8 +201,11 @@ coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
       [self](const file_part_request& wanted) -> caf::result<file_part> {
         auto promise = self->make_response_promise<file_part>();
         self->state.files->submit(work_kind::other, [shelf = &self->state.shelf, wanted, promise,
-                                                     me = local_coordinator_actor{self}] {
-          answer_in_turn(me, promise, shelf->read(wanted));
+                                                     me = local_coordinator_actor{self},
+                                                     upload = self->state.options.upload] {
+          auto part = shelf->read(wanted, upload->part_bytes());
+          upload->pace(part.bytes.size());
+          answer_in_turn(me, promise, std::move(part));
         });
         return promise;
       },

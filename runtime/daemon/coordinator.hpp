@@ -5,6 +5,7 @@
 #include "runtime/daemon/job_record.hpp"
 #include "runtime/daemon/messages.hpp"
 #include "runtime/daemon/trace_feed.hpp"
+#include "runtime/daemon/upload_limits.hpp"
 
 #include <deque>
 #include <functional>
@@ -32,6 +33,7 @@ struct coordinator_options {
   std::string wire_dtype = "float32";
   bool sealed = false;
   actors::compute_pool* background = nullptr;
+  upload_limits* upload = nullptr;
   std::shared_ptr<const link_table> links;     ///< Of emulated nodes; null: none.
   std::function<void(const std::string&)> log; ///< One line; any thread.
   /// The name in the certificate of a directly connected process; "" where there is none. May block.

@@ -16,7 +16,10 @@ public:
   /// Fetches what is missing, verifies all of it, then removes what the order no longer names. Throws
   /// std::runtime_error with one line; then everything older is still here.
   void take(const copy_order& order, const part_fetcher& fetch);
-  file_part read(const file_part_request& wanted) const { return files_.read(wanted); }
+  /// As file_shelf's.
+  file_part read(const file_part_request& wanted, std::size_t most = part_bytes) const {
+    return files_.read(wanted, most);
+  }
 
 private:
   std::filesystem::path root_;

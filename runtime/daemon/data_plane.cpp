@@ -6,6 +6,7 @@
 #include "runtime/daemon/advertised.hpp"
 #include "runtime/daemon/data_endpoint.hpp"
 #include "transport/emulated.hpp"
+#include "transport/limited.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -267,9 +268,10 @@ data_plane::core::emulate(std::unique_ptr<transport::endpoint> inner,
                                            transport::make_real_timer(1 / emulation.time_scale));
 }
 
-data_plane::data_plane(const node_config& node, life_id life,
+data_plane::data_plane(const node_config& node, life_id life, const upload_limits& upload,
                        std::function<void(const std::string&)> log)
-    : core_(std::make_unique<core>()), node_(node), log_(std::move(log)) {
+    : core_(std::make_unique<core>()), node_(node), upload_(upload.all()), time_(upload.time()),
+      log_(std::move(log)) {
   core_->life = life;
   if (node_.relay.empty())
     listen();
@@ -296,7 +298,8 @@ void data_plane::listen() {
 }
 
 std::error_code data_plane::begin(const data_place& place) {
-  core_->endpoint = make_data_endpoint(node_, core_->life, place, log_);
+  core_->endpoint = transport::make_limited_endpoint(
+      make_data_endpoint(node_, core_->life, place, log_), upload_, time_);
   if (!node_.emulation.location.empty())
     core_->endpoint = core_->emulate(std::move(core_->endpoint), node_.emulation);
   const auto problem = core_->endpoint->listen(*core_);

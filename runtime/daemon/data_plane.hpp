@@ -8,6 +8,7 @@
 #include "runtime/config/node_config.hpp"
 #include "runtime/daemon/data_endpoint.hpp"
 #include "runtime/daemon/messages.hpp"
+#include "runtime/daemon/upload_limits.hpp"
 #include "transport/transport.hpp"
 
 #include <functional>
@@ -27,7 +28,8 @@ class data_plane {
 public:
   /// Listens as `node` says; where that names a relay, `reach_through` begins. Throws
   /// std::runtime_error with one line. Lines for the log go to `log`.
-  data_plane(const node_config& node, life_id life, std::function<void(const std::string&)> log);
+  data_plane(const node_config& node, life_id life, const upload_limits& upload,
+             std::function<void(const std::string&)> log);
   ~data_plane();
   data_plane(const data_plane&) = delete;
   data_plane& operator=(const data_plane&) = delete;
@@ -58,6 +60,8 @@ private:
 
   std::unique_ptr<core> core_;
   const node_config& node_; ///< The daemon's; outlives this.
+  const std::shared_ptr<transport::token_bucket> upload_;
+  const std::shared_ptr<transport::timer> time_;
   const std::function<void(const std::string&)> log_;
 };
 

@@ -130,7 +130,7 @@ void file_shelf::drop(const std::string& id) {
   entries_.erase(id);
 }
 
-file_part file_shelf::read(const file_part_request& wanted) const {
+file_part file_shelf::read(const file_part_request& wanted, std::size_t most) const {
   fs::path path;
   {
     const std::lock_guard guard{mutex_};
@@ -145,10 +145,9 @@ file_part file_shelf::read(const file_part_request& wanted) const {
   }
   const descriptor in{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   file_part part;
-  part.bytes.resize(part_bytes);
+  part.bytes.resize(most);
   const auto n =
-      in.fd < 0 ? -1
-                : ::pread(in.fd, part.bytes.data(), part_bytes, static_cast<off_t>(wanted.offset));
+      in.fd < 0 ? -1 : ::pread(in.fd, part.bytes.data(), most, static_cast<off_t>(wanted.offset));
   if (n < 0)
     return {{}, path.string() + ": " + std::strerror(errno)};
   part.bytes.resize(static_cast<std::size_t>(n));

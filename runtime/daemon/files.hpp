@@ -33,8 +33,8 @@ class file_shelf {
 public:
   void put(const file_set& set, std::filesystem::path folder);
   void drop(const std::string& id);
-  /// At most part_bytes from the offset on, or an error in one line.
-  file_part read(const file_part_request& wanted) const;
+  /// At most `most` bytes from the offset on, or an error in one line.
+  file_part read(const file_part_request& wanted, std::size_t most = part_bytes) const;
 
 private:
   struct entry {

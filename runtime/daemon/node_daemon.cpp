@@ -180,6 +180,7 @@ private:
     options.wire_dtype = config_.wire_dtype;
     options.sealed = config_.sealed;
     options.background = background_.get();
+    options.upload = &upload_;
     if (!config_.emulation.links.empty())
       options.links = std::make_shared<link_table>(config_.emulation.links);
     options.log = note();
@@ -249,7 +250,7 @@ private:
 
   void start_worker() {
     const auto life = make_life(config_.name);
-    data_ = std::make_unique<data_plane>(config_, life, note());
+    data_ = std::make_unique<data_plane>(config_, life, upload_, note());
     compute_ = std::make_unique<compute_pool>(config_.threads, yield_to_heartbeats);
     worker_options options;
     options.host.config = &config_;
@@ -257,6 +258,7 @@ private:
     options.host.data = data_.get();
     options.host.compute = compute_.get();
     options.host.background = background_.get();
+    options.host.upload = &upload_;
     options.host.scheduler_clock = &clock_;
     options.host.dir = folder_.path();
     options.desk = desk_;
@@ -349,8 +351,10 @@ private:
       return;
     }
     set_level(log_, *fresh);
-    log_->info("configuration read again: log.level = {}; other changes need a restart",
-               fresh->log_level);
+    upload_.set(*fresh);
+    log_->info("configuration read again: log.level = {}, limits.max_upload_mbps = {}, "
+               "transfer.max_share = {}; other changes need a restart",
+               fresh->log_level, fresh->max_upload_mbps, fresh->transfer_share);
   }
 
   /// Whether the actors still answer, for systemd's watchdog.
@@ -368,6 +372,7 @@ private:
   logger log_;
   std::unique_ptr<key_watch> keys_; ///< With tls.
   const node_config config_;
+  upload_limits upload_{config_};
   state_folder folder_;
   /// A session that closes waits for its own last files, and a copy may take long: three workers.
   std::unique_ptr<compute_pool> background_;

@@ -81,13 +81,16 @@ void worker_state::take_copy(const copy_order& order) {
 
 caf::result<file_part> worker_state::read_copy(const file_part_request& wanted) {
   auto promise = self->make_response_promise<file_part>();
-  options.copying->submit(
-      work_kind::other, [shelf = copies, wanted, promise, me = local_worker_actor{self}]() mutable {
-        // A promise belongs to its actor's turn.
-        caf::anon_send(me, errand{[promise, part = shelf->read(wanted)]() mutable {
-                         promise.deliver(std::move(part));
-                       }});
-      });
+  options.copying->submit(work_kind::other,
+                          [shelf = copies, wanted, promise, me = local_worker_actor{self},
+                           upload = options.host.upload]() mutable {
+                            auto part = shelf->read(wanted, upload->part_bytes());
+                            upload->pace(part.bytes.size());
+                            // A promise belongs to its actor's turn.
+                            caf::anon_send(me, errand{[promise, part = std::move(part)]() mutable {
+                                             promise.deliver(std::move(part));
+                                           }});
+                          });
   return promise;
 }
 

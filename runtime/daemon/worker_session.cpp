@@ -224,9 +224,10 @@ void worker_session::send_snapshot(const model::shard_snapshot& taken) const {
   for (const auto& name : writer.written()) {
     const model::mapped_file file{writer.folder() / name};
     const auto bytes = file.bytes();
-    for (std::uint64_t offset = 0; offset < bytes.size(); offset += part_bytes) {
-      const auto part =
-          bytes.subspan(offset, std::min<std::size_t>(part_bytes, bytes.size() - offset));
+    for (std::uint64_t offset = 0; offset < bytes.size();) {
+      const auto part = bytes.subspan(
+          offset, std::min<std::size_t>(host_.upload->part_bytes(), bytes.size() - offset));
+      host_.upload->pace(part.size());
       snapshot_part message{order_.session, taken.iteration, name, offset, bytes.size(), {}};
       message.bytes.resize(part.size());
       std::memcpy(message.bytes.data(), part.data(), part.size());
@@ -236,6 +237,7 @@ void worker_session::send_snapshot(const model::shard_snapshot& taken) const {
                    [&](const caf::error& why) { error = plain_text(why); });
       if (!error.empty())
         throw std::runtime_error("a snapshot could not be handed over: " + error);
+      offset += part.size();
     }
   }
 }
