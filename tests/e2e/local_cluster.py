@@ -84,6 +84,20 @@ class Job:
                     raise AssertionError("not in time or ever; last events %s, errors %s"
                                          % (self.events[-3:], "".join(self.errors)[-2000:]))
 
+    def never(self, condition, seconds):
+        """No event for which `condition` holds comes within so long, and events do come."""
+        end = time.monotonic() + seconds
+        seen = 0
+        with self.changed:
+            while True:
+                for event in self.events[seen:]:
+                    assert not condition(event), event
+                seen = len(self.events)
+                left = end - time.monotonic()
+                if left <= 0:
+                    return
+                assert not self.ended and self.changed.wait(min(left, 60)) or left < 60, "no events any more"
+
     def wait_iteration(self, number, seconds=120):
         return self.wait_for(lambda e: e["event"] == "iteration" and e["iteration"] >= number, seconds)
 
