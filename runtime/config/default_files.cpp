@@ -82,7 +82,7 @@ constexpr std::string_view node_tables = R"(
 [data_plane]
 backend = "ucx"              # or tls, where the network is not trusted
 tls_streams = 4
-ucx_tls = "tcp"              # UCX transports
+ucx_tls = "tcp"              # UCX transports of trusted interfaces; shared memory is not offered
 wire_dtype = "float32"       # or bfloat16
 sealed = false               # encrypt payloads, whatever the backend
 # relay_listen = "0.0.0.0:7002"  # relay for nodes that name this one in node.relay

@@ -158,11 +158,33 @@ bool may_be_trusted(const node_config& node) {
                      });
 }
 
+/// The first of UCX's transports that crosses memory of two processes; empty: none.
+std::string shared_memory_in(const std::string& ucx_tls) {
+  static const std::set<std::string> names = {"all",  "shm", "sm",    "mm",  "posix",
+                                              "sysv", "cma", "xpmem", "knem"};
+  std::string word;
+  for (const char c : ucx_tls + ',')
+    if (c != ',') {
+      word += c;
+    } else {
+      if (names.contains(word))
+        return word;
+      word.clear();
+    }
+  return {};
+}
+
 void read_data_plane(const toml_document& document, node_config& node, problem_list& problems) {
   table_reader table{document, "data_plane", problems};
   table.choice("backend", node.data_backend, {"ucx", "tls"});
   table.integer("tls_streams", node.tls_streams, 1, 64);
-  table.text("ucx_tls", node.ucx_tls);
+  if (table.text("ucx_tls", node.ucx_tls) && node.ucx_tls.empty())
+    table.complain("ucx_tls", "expected UCX transports such as 'tcp', got ''");
+  if (const auto shared = shared_memory_in(node.ucx_tls); !shared.empty())
+    table.complain("ucx_tls",
+                   "expected network transports such as 'tcp' or 'rc,ud', as the death of "
+                   "a peer in shared memory goes unnoticed, got '"
+                       + shared + "'");
   table.choice("wire_dtype", node.wire_dtype, {"float32", "bfloat16"});
   table.boolean("sealed", node.sealed);
   if (table.has("relay_listen"))

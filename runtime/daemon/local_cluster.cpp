@@ -119,6 +119,8 @@ private:
     config.seeds.clear();
     if (i > 0) {
       config.listen.port = config.data_listen.port = 0;
+      if (config.metrics)
+        config.metrics->port = 0;
       config.seeds.push_back(*parse_address(control_));
     }
     if (!config.emulation.links.empty())

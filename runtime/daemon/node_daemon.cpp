@@ -11,11 +11,11 @@
 #include "runtime/daemon/key_watch.hpp"
 #include "runtime/daemon/known_clusters.hpp"
 #include "runtime/daemon/membership.hpp"
+#include "runtime/daemon/offer_metrics.hpp"
 #include "runtime/daemon/relaying.hpp"
 #include "runtime/daemon/state_folder.hpp"
+#include "runtime/daemon/token_door.hpp"
 #include "runtime/gate/open_files.hpp"
-#include "runtime/security/certificate.hpp"
-#include "runtime/security/token_store.hpp"
 
 #include "actors/torch_shard.hpp"
 
@@ -69,6 +69,7 @@ public:
       start_scheduler();
     else
       start_entry();
+    metrics_ = offer_metrics(config_, plane_->system(), coordinator_, upload_, ready_);
     if (!config_.dedicated)
       start_worker();
     else
@@ -76,6 +77,7 @@ public:
   }
 
   ~node_daemon() {
+    metrics_.reset();
     membership_.reset();
     caf::scoped_actor self{plane_->system()};
     if (worker_) {
@@ -184,18 +186,7 @@ private:
     if (!config_.emulation.links.empty())
       options.links = std::make_shared<link_table>(config_.emulation.links);
     options.log = note();
-    using security::token_store;
-    const auto tokens = std::make_shared<token_store>(options.journal);
-    options.admit = [tokens](const std::string& name, const std::string& token) {
-      return tokens->admit(name, token, token_store::clock::now());
-    };
-    options.forget = [tokens](const std::string& name) { tokens->forget(name); };
-    options.make_token = [tokens](double seconds) {
-      const auto now = token_store::clock::now();
-      const std::chrono::seconds life{static_cast<std::int64_t>(seconds) + 1};
-      const auto token = tokens->create(life, now);
-      return nlohmann::json{{"token", token}, {"expires", security::text_of(now + life)}}.dump();
-    };
+    use_tokens(options, options.journal);
     options.revoke = [this](const std::string& pem) { return keys_ && keys_->take(pem); };
     options.revoked = [this] { return keys_ ? keys_->revoked() : std::string{}; };
     options.certificate_name = [this](const caf::node_id& node) { return plane_->name_of(node); };
@@ -301,6 +292,7 @@ private:
     me = introduction_of(config_);
     me.life = life;
     me.control = control_;
+    me.metrics = metrics_ ? metrics_->where() : "";
     me.relay = relay_.where;
     if (config_.relay.empty())
       introduce_data(me);
@@ -320,7 +312,7 @@ private:
                               {"pid", ::getpid()},
                               {"control", control_},
                               {"data", data_ ? data_->where() : ""},
-                              {"metrics", ""}};
+                              {"metrics", metrics_ ? metrics_->where() : ""}};
     std::cout << "READY " << what.dump() << std::endl;
     ::sd_notify(0, "READY=1");
     log_->info("ready");
@@ -389,6 +381,7 @@ private:
   std::mutex mutex_;
   std::string scheduler_; ///< Its HOST:PORT, once known. Guarded by mutex_.
   std::unique_ptr<membership> membership_;
+  std::unique_ptr<metrics_server> metrics_;
   std::atomic<bool> ready_{false};
 };
 

@@ -65,6 +65,8 @@ std::string node_file_text(const node_config& node) {
                    {"limits", toml::table{{"max_upload_mbps", node.max_upload_mbps}}},
                    {"trace", toml::table{{"enabled", node.trace}}},
                    {"log", toml::table{{"level", node.log_level}}}};
+  if (node.metrics)
+    file.insert("metrics", toml::table{{"listen", node.metrics->text()}});
   const auto& e = node.emulation;
   toml::table emulation{{"compute_s", e.compute_s},
                         {"payload_bytes", static_cast<std::int64_t>(e.payload_bytes)},

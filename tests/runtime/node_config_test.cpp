@@ -139,6 +139,10 @@ TEST_CASE("bad node files name the key and what was expected", "[config][node]")
       {"[data_plane]\ntls_streams = 0", "data_plane.tls_streams: expected an integer in 1..64"},
       {"[failure]\ndetect_within_s = 0.1", "failure.detect_within_s: expected a number in 0.5"},
       {"[transfer]\nmax_share = 2", "transfer.max_share: expected a number"},
+      {"[data_plane]\nucx_tls = 'tcp,posix'", "data_plane.ucx_tls: expected network transports "
+                                              "such as 'tcp' or 'rc,ud', as the death of a "
+                                              "peer in shared memory goes unnoticed, got 'posix'"},
+      {"[data_plane]\nucx_tls = ''", "data_plane.ucx_tls: expected UCX transports"},
       {"[metrics]\nlisten = 9400", "metrics.listen: expected a string, got 9400"},
       {"[emulation]\nlocation = 'x'", "emulation.links: expected a table of links"},
       {"[emulation]\nlinks = 'l.json'", "emulation.links: dir/l.json: cannot be read"},

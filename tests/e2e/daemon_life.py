@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""A daemon as its operator meets it: checks, readiness, systemd, reload, drain, refusals, spares, queue, metrics.
+
+usage: daemon_life.py SKIPPIPE SOURCE_DIR
+"""
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+from local_cluster import Cluster, Daemon, prepare_data, wait_until
+
+JOB = """
+[job]
+name = "life"
+[model]
+dim = 64
+layers = 4
+heads = 4
+kv_heads = 2
+ffn = 128
+vocab = 257
+context = 64
+[pipeline]
+stages = %d
+skip_ratio = 0.0
+microbatches_per_origin = 2
+microbatch_size = 4
+strategy = "full"
+[train]
+total_iterations = %d
+eval_batches = 1
+[data]
+dir = "data"
+[cluster]
+nodes = %d
+"""
+
+
+class Node:
+    """`skippipe node`, perhaps under a supervisor."""
+
+    def __init__(self, program, folder, *words, **environment):
+        self.log = folder / ("node-%d.log" % len(list(folder.glob("node-*.log"))))
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen([program, "node", *words], cwd=folder, stdout=subprocess.PIPE, stderr=log,
+                                            text=True, env=dict(os.environ, **environment))
+
+    def wait_ready(self):
+        line = self.process.stdout.readline()
+        assert line.startswith("READY "), self.log.read_text()
+        return json.loads(line[6:])
+
+    def wait_line(self, text, after=0):
+        return wait_until(text, lambda: text in self.log.read_text()[after:])
+
+    def end(self, *signals):
+        for number in signals:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+def run(program, folder, *words):
+    return subprocess.run([program, *words], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def checks(program, folder):
+    """--check names what is wrong, --connect which seed; nothing is started."""
+    (folder / "good.toml").write_text('[node]\nname = "a"\ndir = "a"\n')
+    done = run(program, folder, "node", "--config", "good.toml", "--check", "--connect")
+    assert done.returncode == 0, done
+    assert not (folder / "a").exists(), "a check leaves nothing behind"
+    (folder / "bad.toml").write_text('[node]\nnmae = "a"\nlisten = "nowhere"\n')
+    done = run(program, folder, "node", "--config", "bad.toml", "--check")
+    assert done.returncode == 1 and "bad.toml:2:1: node: unknown key 'nmae', did you mean 'name'?" in done.stderr, done
+    assert "bad.toml:3:10: node.listen: expected HOST:PORT" in done.stderr, done
+    assert run(program, folder, "node", "--config", "bad.toml").returncode == 1
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        silent = "127.0.0.1:%d" % taken.getsockname()[1]  # Nobody listens there.
+        (folder / "seed.toml").write_text('[node]\nname = "b"\nseeds = ["%s"]\n' % silent)
+        done = run(program, folder, "node", "--config", "seed.toml", "--check", "--connect")
+        assert done.returncode == 1 and silent in done.stdout + done.stderr, done
+
+
+def alone(program, folder):
+    """No configuration: a cluster of one on loopback, on which a job runs."""
+    node = Node(program, folder)
+    ready = node.wait_ready()
+    assert ready["control"].startswith("127.0.0.1:") and ready["pid"] == node.process.pid, ready
+    (folder / "one.toml").write_text(JOB % (1, 3, 1))
+    done = run(program, folder, "train", "one.toml", "--cluster", ready["control"], "--json")
+    assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["event"] == "done", done
+    # Nobody else can hold a copy.
+    jobs = json.loads(run(program, folder, "jobs", "--cluster", ready["control"], "--json").stdout)["jobs"]
+    assert jobs[0]["state"] == "done" and jobs[0]["copies"] == [], jobs
+    # The same state folder serves one daemon at a time.
+    second = run(program, folder, "node")
+    assert second.returncode == 1 and second.stderr.count("\n") == 1, second
+    assert node.end(signal.SIGTERM) == 0
+
+
+def systemd(program, folder):
+    """Type=notify and the watchdog; SIGHUP keeps what it had when the new file is wrong; metrics."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(str(folder / "notify"))
+        supervisor.settimeout(60)
+        text = '[node]\nname = "s"\ndir = "s"\n[log]\nlevel = "%s"\n[limits]\nmax_upload_mbps = %s\n' \
+               '[metrics]\nlisten = "127.0.0.1:0"\n'
+        file = folder / "s.toml"
+        file.write_text(text % ("info", 0))
+        node = Node(program, folder, "--config", "s.toml", NOTIFY_SOCKET=str(folder / "notify"),
+                    WATCHDOG_USEC="600000")
+        ready = node.wait_ready()
+        told = lambda: supervisor.recv(4096).decode()
+        assert told() == "READY=1"
+        assert told() == "WATCHDOG=1" and told() == "WATCHDOG=1"
+        with urllib.request.urlopen("http://%s/metrics" % ready["metrics"]) as page:
+            lines = page.read().decode().splitlines()
+        assert 'skippipe_info{name="s",cluster="default"} 1' in lines and "skippipe_job_running 0" in lines, lines
+        file.write_text(text % ("loud", 0))
+        node.process.send_signal(signal.SIGHUP)
+        node.wait_line("the configuration stays as it was")
+        assert "s.toml:5:9: log.level: expected one of" in node.log.read_text(), node.log.read_text()
+        file.write_text(text % ("warning", 8))
+        node.process.send_signal(signal.SIGHUP)
+        wait_until("the watchdog is fed on", lambda: told() == "WATCHDOG=1")
+        file.write_text(text % ("info", 8))
+        node.process.send_signal(signal.SIGHUP)
+        node.wait_line("limits.max_upload_mbps = 8")
+        node.process.send_signal(signal.SIGTERM)
+        wait_until("the supervisor is told", lambda: told() == "STOPPING=1")
+        assert node.process.wait(30) == 0
+
+
+def members(program, source, folder):
+    """Refusals in one line each, a spare, drain by SIGTERM and its second, several jobs in the queue."""
+    config = folder / "cluster.toml"
+    config.write_text((source / "configs/local-cluster.toml").read_text().replace("../runs", "runs")
+                      .replace("nodes = 9", "nodes = 3").replace('backend = "ucx"', 'backend = "tls"'))
+    (folder / "two.toml").write_text(JOB % (2, 100000, 2))
+    (folder / "short.toml").write_text(JOB % (2, 2, 2))
+    with Cluster(program, folder, config) as cluster:
+        job = cluster.train("two.toml")
+        job.wait_iteration(1)
+        with Daemon(cluster, "stranger", node={"cluster": "other"}) as wrong:
+            line = wrong.wait_refused()
+            assert "asks for the cluster 'other', this is 'local'" in line, line
+        with Daemon(cluster, "impostor", node={"name": "node-1"}) as wrong:
+            line = wrong.wait_refused()
+            assert "impostor" in line and "node-1" in line, line
+        with Daemon(cluster, "spare") as spare:
+            spare.wait_ready()
+            node = cluster.nodes()["spare"]
+            assert (node["state"], node["stage"]) == ("ready", None), node
+            with Daemon(cluster, "spare", node={"dir": "spare-2"}) as twin:
+                wait_until("the twin is told", lambda: "a node called 'spare' is a member already" in
+                           twin.log.read_text())
+            at = job.of("iteration")[-1]["iteration"]
+            job.wait_iteration(at + 2)  # The job goes on as it was.
+            spare.process.send_signal(signal.SIGTERM)
+            assert spare.process.wait(30) == 0
+            assert cluster.nodes()["spare"]["state"] == "left"
+        # Others wait for the running job, in the order of their submission.
+        waiting = [cluster.train("short.toml"), cluster.train("short.toml")]
+        names = [one.wait_for(lambda e: e["event"] == "submitted")["job"] for one in waiting]
+        waiting[0].wait_for(lambda e: e["event"] == "note" and "waiting" in e["text"])
+        states = {j["id"]: j["state"] for j in cluster.run("jobs")["jobs"]}
+        assert [states[name] for name in names] == ["queued", "queued"], states
+        assert cluster.run("status")["queued"] == 2
+        attached = cluster.attach(job.of("submitted")[0]["job"])
+        attached.wait_iteration(at)
+        cluster.run("stop", job.of("submitted")[0]["job"])
+        assert job.finish()["event"] == "done" and attached.finish()["event"] == "done"
+        for one in waiting:
+            assert one.finish()["iterations"] == 2
+        # The first SIGTERM drains, but the only node of a stage must stay; the second ends it at once.
+        job = cluster.train("two.toml")
+        job.wait_iteration(1)
+        os.kill(cluster.pids["node-1"], signal.SIGTERM)
+        log = folder / "runs/cluster/node-1.log"
+        wait_until("it is told why", lambda: "drain" in log.read_text())
+        os.kill(cluster.pids["node-1"], signal.SIGTERM)
+        job.wait_for(lambda e: e["event"] == "note" and "no node left" in e["text"])
+        cluster.run("stop", job.of("submitted")[0]["job"])
+        job.finish()
+
+
+def main():
+    program, source = sys.argv[1], pathlib.Path(sys.argv[2])
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        os.environ["XDG_STATE_HOME"] = str(folder / "state")
+        prepare_data(program, source, folder / "data")
+        checks(program, folder)
+        alone(program, folder)
+        systemd(program, folder)
+        members(program, source, folder)
+
+
+main()
