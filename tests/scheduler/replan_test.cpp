@@ -1,5 +1,6 @@
 #include "scheduler/check.hpp"
 #include "scheduler/replan.hpp"
+#include "scheduler/simulator.hpp"
 
 #include "generate.hpp"
 
@@ -157,4 +158,46 @@ TEST_CASE("a joining node is used, nobody else moves", "[scheduler][replan]") {
   CHECK(report.moved_nodes.empty());
   CHECK(p.makespan_s <= running.makespan_s + 1e-9);
   CHECK_FALSE(p.order[2].empty());
+}
+
+TEST_CASE("R2 R3 R4: slower nodes and links never cost more than the running plan then would",
+          "[scheduler][replan]") {
+  random_source random(77);
+  int replanned = 0, better = 0;
+  for (int i = 0; i < 300; ++i) {
+    const instance x = testing::random_instance(random);
+    const auto made = make_plan(x, steps(200));
+    const plan* running = std::get_if<plan>(&made);
+    if (running == nullptr)
+      continue;
+    instance y = x;
+    const auto count = static_cast<std::uint32_t>(x.nodes.size());
+    if (random.below(2))
+      y.nodes[random.below(count)].compute_s *= 3;
+    else
+      for (node_id n = 0, slow = random.below(count); n < count; ++n)
+        y.link_s[slow * count + n] *= 4;
+    replan_request request{running, {}, {}};
+    for (node_id n = 0; n < count; ++n)
+      request.new_id.push_back(n);
+    for (const path& p : running->paths)
+      if (random.below(3) == 0 && request.in_flight.empty())
+        request.in_flight.push_back(p.microbatch);
+    replan_report report;
+    const auto result = replan(y, request, two_threads(100), report);
+    const plan& p = std::get<plan>(result);
+    INFO("instance " << i);
+    REQUIRE(first(check_plan(y, p)) == "");
+    const double as_it_runs = simulate(y, running->paths, running->order).makespan_s;
+    REQUIRE(p.makespan_s <= as_it_runs * (1 + 1e-9));
+    REQUIRE(report.lost.empty());
+    for (const microbatch_id m : request.in_flight)
+      REQUIRE(std::any_of(p.paths.begin(), p.paths.end(), [&](const path& q) {
+        return q.origin == running->paths[m].origin && q.hops == running->paths[m].hops;
+      }));
+    ++replanned;
+    better += p.makespan_s < as_it_runs * 0.99;
+  }
+  CHECK(replanned > 100);
+  CHECK(better > 20);
 }
