@@ -31,10 +31,14 @@ void path_insertion::load() {
     least_ = std::min(least_, c.forward_s + c.backward_s);
   rules_.resize(problem.stages);
   near_.assign(nodes, {});
+  link_to_.resize(std::size_t{nodes} * nodes);
+  for (node_id to = 0; to < nodes; ++to)
+    for (node_id from = 0; from < nodes; ++from)
+      link_to_[std::size_t{to} * nodes + from] = problem.link(from, to);
   for (node_id n = 0; n < nodes; ++n) {
     for (node_id x = 0; x < nodes; ++x)
       if (x != n)
-        near_[n].push_back({problem.link(n, x) + problem.link(x, n), x});
+        near_[n].push_back({problem.link(n, x) + problem.link(x, n), problem.link(x, n), x});
     std::sort(near_[n].begin(), near_[n].end(),
               [](const neighbour& a, const neighbour& b) { return a.away < b.away; });
   }
@@ -150,14 +154,14 @@ bool can_end(const route_state& rules, std::uint64_t allowed, std::uint64_t requ
 
 } // namespace
 
-/// Keeps the best `width` of a level, best first.
-void path_insertion::add(std::vector<partial>& level, const partial& p) const {
-  if (level.size() < width)
-    level.push_back(p);
-  else
-    level.back() = p;
-  for (std::size_t i = level.size() - 1; i > 0 && level[i].key < level[i - 1].key; --i)
-    std::swap(level[i], level[i - 1]);
+/// Takes the place of the worst where all are taken.
+void path_insertion::level::add(const partial& p) {
+  if (!full())
+    ++count;
+  std::size_t i = count - 1;
+  for (; i > 0 && p.key < best[i - 1].key; --i)
+    best[i] = best[i - 1];
+  best[i] = p;
 }
 
 const path_insertion::found* path_insertion::find(node_id origin, double soonest, const choice& c,
@@ -172,21 +176,27 @@ const path_insertion::found* path_insertion::find(node_id origin, double soonest
   partial root{};
   root.back = home.loss_s + home.backward_s;
   root.node = origin;
-  levels_[0].clear();
+  levels_[0].count = 0;
   for (int i = 0; i < 2; ++i) { // The next two turns.
     root.taken = first_window(origin, soonest, home.forward_s, patience * holds_[0]);
     if (root.taken.start == infinite)
       break;
     soonest = root.end = root.taken.start + home.forward_s;
     root.limit = root.taken.until;
-    levels_[0].push_back(root);
+    levels_[0].best[levels_[0].count++] = root;
   }
   const bool blinks = random.below(2) == 0;
+  const std::size_t nodes = problem.nodes.size();
+  const stage_id* const stages = state_.stage_of.data();
+  const task_costs* const costs = costs_.data();
+  const double* const link_home = &link_to_[origin * nodes];
   for (std::uint32_t h = 1; h <= hops; ++h) {
     auto& level = levels_[h];
-    level.clear();
-    for (std::uint32_t i = 0; i < levels_[h - 1].size(); ++i) {
-      const partial from = levels_[h - 1][i];
+    level.count = 0;
+    double worst = c.limit; // What is not sooner is no use.
+    const double still = (hops - h) * least_;
+    for (std::uint32_t i = 0; i < levels_[h - 1].count; ++i) {
+      const partial& from = levels_[h - 1].best[i];
       std::uint64_t open = c.allowed & ~from.used;
       const std::uint64_t must = c.required & ~from.used;
       if (c.route != nullptr)
@@ -206,42 +216,44 @@ const path_insertion::found* path_insertion::find(node_id origin, double soonest
       }
       if (fit == 0)
         continue;
+      const double* const link_from = &problem.link_s[from.node * nodes];
+      const double so_far = from.end + from.back;
       for (const neighbour& near : near_[from.node]) {
         // Farther ones cannot be better.
-        const double reach = from.end + from.back + near.away + least_;
-        if ((level.size() >= width && reach >= level.back().key) || reach >= c.limit)
+        const double reach = so_far + near.away + least_;
+        if (reach >= worst)
           break;
         const node_id n = near.node;
-        const stage_id s = state_.stage_of[n];
+        const stage_id s = stages[n];
         if ((fit >> s & 1) == 0)
           continue;
-        const task_costs& x = costs_[n * problem.stages + s];
-        const double ready = from.end + problem.link(from.node, n);
-        const double back = from.back + x.backward_s + problem.link(n, from.node);
-        const double home_link = problem.link(n, origin);
+        const task_costs& x = costs[n * problem.stages + s];
+        const double ready = from.end + link_from[n];
+        const double back = from.back + x.backward_s + near.back;
+        const double home_link = link_home[n];
         const double least = ready + x.forward_s + back + home_link * 0.5;
-        if ((level.size() >= width && least >= level.back().key)
-            || least + home_link * 0.5 + (hops - h) * least_ >= c.limit)
+        if (least >= worst || least + home_link * 0.5 + still >= c.limit)
           continue;
         if (blinks && random.below(16) == 0)
           continue;
-        const double hold = std::max(patience * holds_[h],
-                                     x.forward_s + (hops - h) * least_ + home_link + home.loss_s
-                                         + problem.link(origin, n) + x.backward_s);
+        const double hold =
+            std::max(patience * holds_[h], x.forward_s + still + home_link + home.loss_s
+                                               + problem.link(origin, n) + x.backward_s);
         const double after = back - x.backward_s - home.loss_s;
         const window w = first_window(n, ready, x.forward_s, hold);
         const double end = w.start + x.forward_s, key = end + back + home_link * 0.5;
-        if ((level.size() >= width && key >= level.back().key)
-            || key + home_link * 0.5 + (hops - h) * least_ >= c.limit
+        if (key >= worst || key + home_link * 0.5 + still >= c.limit
             || w.start + hold + after > from.limit)
           continue;
-        add(level, {key, end, back, std::min(from.limit, w.until + after), w,
-                    from.used | (std::uint64_t{1} << s), rules_[s], n, i});
+        level.add({key, end, back, std::min(from.limit, w.until + after), w,
+                   from.used | (std::uint64_t{1} << s), rules_[s], n, i});
+        if (level.full())
+          worst = std::min(c.limit, level.best.back().key);
       }
     }
   }
-  for (std::uint32_t i = 0; i < levels_[hops].size(); ++i)
-    if (levels_[hops][i].end + levels_[hops][i].back < best_.finish)
+  for (std::uint32_t i = 0; i < levels_[hops].count; ++i)
+    if (levels_[hops].best[i].end + levels_[hops].best[i].back < best_.finish)
       finish(origin, i);
   return found_ ? &best_ : nullptr;
 }
@@ -252,15 +264,15 @@ void path_insertion::finish(node_id origin, std::uint32_t last) {
   const std::uint32_t hops = state_.hops(), steps = state_.steps();
   const task_costs home = costs_[origin * problem.stages];
   const std::uint32_t leaf = last;
-  const node_id far = levels_[hops][last].node;
-  double t = levels_[hops][last].end + problem.link(far, origin);
+  const node_id far = levels_[hops].best[last].node;
+  double t = levels_[hops].best[last].end + problem.link(far, origin);
   t = gap(origin, t, home.loss_s);
   trial_.start[hops + 1] = t;
   t += home.loss_s;
   node_id from = origin;
   std::uint32_t at = leaf;
   for (std::uint32_t h = hops; h > 0; --h) {
-    const partial& p = levels_[h][at];
+    const partial& p = levels_[h].best[at];
     const double b = costs_[p.node * problem.stages + state_.stage_of[p.node]].backward_s;
     t = gap(p.node, t + problem.link(from, p.node), b);
     trial_.start[h] = p.taken.start;
@@ -273,7 +285,7 @@ void path_insertion::finish(node_id origin, std::uint32_t last) {
     at = p.parent;
   }
   t = gap(origin, t + problem.link(from, origin), home.backward_s);
-  const window& home_window = levels_[0][at].taken;
+  const window& home_window = levels_[0].best[at].taken;
   trial_.start[0] = home_window.start;
   trial_.start[steps - 1] = t;
   trial_.hops[0] = origin;

@@ -4,6 +4,7 @@
 #include "scheduler/random.hpp"
 #include "scheduler/search_state.hpp"
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -79,7 +80,15 @@ private:
   const std::vector<opening>& openings(node_id n);
   void list_openings(node_id n, const std::vector<busy>& tasks, std::vector<opening>& list) const;
   double gap(node_id n, double ready, double seconds) const;
-  void add(std::vector<partial>& level, const partial& p) const;
+  /// The best of one length, best first.
+  struct level {
+    std::array<partial, width> best;
+    std::size_t count = 0;
+    const partial* begin() const { return best.data(); }
+    const partial* end() const { return best.data() + count; }
+    bool full() const { return count == width; }
+    void add(const partial& p);
+  };
   void finish(node_id origin, std::uint32_t last);
 
   const search_state& state_;
@@ -91,16 +100,17 @@ private:
   };
   std::vector<opening_list> openings_, own_openings_; ///< Per node: committed, working copy.
   struct neighbour {
-    double away; ///< Seconds there and back.
+    double away, back; ///< Seconds there and back, and back alone.
     node_id node;
   };
   std::vector<std::vector<neighbour>> near_; ///< Per node: the others, nearest first.
+  std::vector<double> link_to_;              ///< [to * nodes + from], seconds.
   std::vector<route_state> rules_;           ///< Per stage: after a visit there.
   std::vector<double> least_forward_;        ///< Per node, seconds.
   std::uint64_t seen_ = 0;                   ///< Commits of the state at the last working copy.
   std::vector<std::uint32_t> epochs_;
   std::uint32_t epoch_ = 0;
-  std::vector<std::vector<partial>> levels_;
+  std::vector<level> levels_;     ///< Per hop.
   std::vector<task_costs> costs_; ///< [node * stages + stage].
   found best_, trial_;
   bool found_ = false;
