@@ -43,6 +43,7 @@ public:
   }
 
   void reset() override { inner_->reset(); }
+  payload blank() override { return inner_->blank(); }
   payload first_infer(microbatch_id batch) override { return inner_->first_infer(batch); }
   payload infer(const payload& input) override { return inner_->infer(input); }
   loss_output infer_loss(microbatch_id batch, const payload& hidden) override {

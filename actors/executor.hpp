@@ -17,6 +17,9 @@ public:
   /// Runs `work` once; it reports its result itself (a message to an actor). `work` must not throw.
   /// Thread-safe; returns at once.
   virtual void submit(work_kind kind, std::function<void()> work) = 0;
+  /// Asked from within `work` as it begins: when its turn came. That is now, but on virtual time, where
+  /// work runs when its time is over.
+  virtual std::int64_t began_ns(std::int64_t now_ns) const { return now_ns; }
 };
 
 } // namespace skippipe::actors

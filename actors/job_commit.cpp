@@ -72,6 +72,10 @@ void job_scheduler_state::try_commit() {
     total += sum;
   }
   grad_norm_ = std::sqrt(total);
+  report_ = {};
+  report_.plan = options.plan.version;
+  report_.microbatches = static_cast<std::uint32_t>(options.plan.paths.size());
+  count_changes(options.plan, report_);
   pending_ = {};
   pending_.term = options.term;
   pending_.iteration = committed_ + 1;
@@ -131,11 +135,14 @@ bool job_scheduler_state::checkpoint_due(iteration_no iteration) const {
 void job_scheduler_state::send_commit() {
   committing_ = false;
   const auto iteration = pending_.iteration;
+  note_costs();
+  if (!last(iteration) && !replanning_ && leaving_.empty())
+    follow_costs();
   const bool snapshot = checkpoint_due(iteration);
   const bool pause =
       last(iteration) || evaluation_due(iteration) || replanning_ || !leaving_.empty();
   pending_.limit = allowed_ = pause ? iteration : iteration + 1;
-  const auto ran_by = std::exchange(pending_.plan, options.plan.version);
+  pending_.plan = options.plan.version;
   if (snapshot)
     begin_checkpoint(iteration);
   env->record({.iteration = iteration, .attempt = attempt_, .kind = event_kind::commit_sent});
@@ -151,14 +158,14 @@ void job_scheduler_state::send_commit() {
   suspected_ = false;
   cut_replays_ = 0;
   complaints_.clear();
-  report_iteration(ran_by);
+  report_iteration();
   reduced_.clear();
   losses_.clear();
   dismiss_leaving();
 }
 
-void job_scheduler_state::report_iteration(plan_version ran_by) {
-  iteration_report report;
+void job_scheduler_state::report_iteration() {
+  auto& report = report_;
   report.iteration = committed_;
   for (const auto& [node, entry] : losses_)
     for (std::size_t i = 0; i < entry.ids.size(); ++i) {
@@ -171,9 +178,6 @@ void job_scheduler_state::report_iteration(plan_version ran_by) {
   report.iteration_s = 1e-9 * static_cast<double>(now - std::exchange(started_ns_, now));
   report.grad_norm = grad_norm_;
   report.clip_factor = pending_.clip_factor;
-  report.plan = ran_by;
-  report.microbatches = static_cast<std::uint32_t>(options.plan.paths.size());
-  count_changes(options.plan, report);
   report.skipped = pending_.skip;
   if (options.observer.on_iteration)
     options.observer.on_iteration(report);

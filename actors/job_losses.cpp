@@ -21,6 +21,7 @@ void job_scheduler_state::lose(node_id node, const std::string& reason) {
   members_.erase(node);
   leaving_.erase(node);
   gone_.insert(node);
+  costs_.forget(node);
   if (options.observer.on_member_lost)
     options.observer.on_member_lost(node, reason);
   const auto writer = checkpoint_missing_.find(stage);
@@ -64,6 +65,7 @@ void job_scheduler_state::dismiss_leaving() {
     }
     members_.erase(node);
     gone_.insert(node);
+    costs_.forget(node);
     env->net->send(node, stop{options.term});
     if (options.observer.on_member_left)
       options.observer.on_member_left(node);
@@ -76,17 +78,21 @@ void job_scheduler_state::dismiss_leaving() {
 void job_scheduler_state::replan() {
   if (std::exchange(replanning_, true))
     return; // What comes back is found to be of too few losses, and made again.
-  env->background->submit(work_kind::other, [make = options.adjust, running = options.plan,
-                                             gone = gone_, target = scheduler_actor{self}] {
-    auto made = std::make_shared<plan_adjusted>();
-    made->gone = gone;
-    try {
-      made->result = make(running, gone);
-    } catch (const std::exception& problem) {
-      made->error = problem.what();
-    }
-    caf::anon_send(target, std::move(made));
-  });
+  drift_.withdraw();
+  candidate_.reset();
+  env->background->submit(work_kind::other,
+                          [make = options.adjust, running = options.plan, gone = gone_,
+                           costs = costs_, target = scheduler_actor{self}] {
+                            auto made = std::make_shared<plan_adjusted>();
+                            made->gone = gone;
+                            made->running = running.version;
+                            try {
+                              made->result = make(running, gone, costs);
+                            } catch (const std::exception& problem) {
+                              made->error = problem.what();
+                            }
+                            caf::anon_send(target, std::move(made));
+                          });
 }
 
 void job_scheduler_state::adjusted(plan_adjusted& made) {
@@ -97,15 +103,7 @@ void job_scheduler_state::adjusted(plan_adjusted& made) {
     return replan();
   if (!made.error.empty())
     return fail(made.error);
-  const auto version = options.plan.version + 1;
-  options.plan = std::move(made.result.plan);
-  options.plan.version = version;
-  options.eval = std::move(made.result.eval);
-  options.final_eval = std::move(made.result.final_eval);
-  for (const auto& [node, info] : members_)
-    env->net->send(node, set_plan{options.term, slice(options.plan, node, options.memory[node])});
-  if (options.observer.on_plan)
-    options.observer.on_plan(options.plan);
+  take(std::move(made.result));
   if (phase_ == phase::evaluating) {
     list_evaluations();
     return start_evaluation();
@@ -115,6 +113,19 @@ void job_scheduler_state::adjusted(plan_adjusted& made) {
   if (phase_ < phase::ending && !committing_)
     try_ready();
   // While a commit is being journaled its iteration stands, and the new plan is for the next one.
+}
+
+/// The nodes get it now and run by it when they are told to.
+void job_scheduler_state::take(adjusted_plan made) {
+  const auto version = options.plan.version + 1;
+  options.plan = std::move(made.plan);
+  options.plan.version = version;
+  options.eval = std::move(made.eval);
+  options.final_eval = std::move(made.final_eval);
+  for (const auto& [node, info] : members_)
+    env->net->send(node, set_plan{options.term, slice(options.plan, node, options.memory[node])});
+  if (options.observer.on_plan)
+    options.observer.on_plan(options.plan);
 }
 
 void job_scheduler_state::run_again() {

@@ -42,6 +42,8 @@ void job_scheduler_state::broadcast(const wire_message& message) {
 
 void job_scheduler_state::launch() {
   committed_ = options.committed;
+  costs_ = options.costs.known;
+  drift_ = scheduler::drift_watch{options.costs.drift};
   evaluated_at_ = options.eval_at_start ? committed_ + 1 : committed_;
   for (stage_id stage = 0; stage < options.plan.arrangement.size(); ++stage)
     for (auto node : options.plan.arrangement[stage])
@@ -77,6 +79,8 @@ void job_scheduler_state::on(const ready& report) {
     return; // A duplicate or of an older commit.
   info.is_ready = true;
   info.hash = report.hash;
+  costs_.add_tasks(report.node, info.stage,
+                   {report.costs.forward_s, report.costs.loss_s, report.costs.backward_s});
   try_ready();
 }
 
@@ -99,6 +103,7 @@ void job_scheduler_state::all_ready() {
   if (phase_ == phase::assigning) {
     phase_ = phase::running;
     started_ns_ = env->time->now_ns();
+    follow_costs(); // Of the warm-up.
   }
   if (allowed_ > committed_ || replanning_ || phase_ == phase::evaluating
       || phase_ >= phase::ending)
@@ -301,7 +306,9 @@ job_scheduler(scheduler_actor::stateful_pointer<job_scheduler_state> self,
       },
       [self](const member_lost& gone) { self->state.lose(gone.node, gone.reason); },
       [self](const member_leaves& wish) { self->state.release(wish.node); },
-      [self](std::shared_ptr<plan_adjusted>& made) { self->state.adjusted(*made); },
+      [self](std::shared_ptr<plan_adjusted>& made) {
+        made->for_costs ? self->state.offered(*made) : self->state.adjusted(*made);
+      },
       [self](const patience_over& over) { self->state.check_unreachable(over.report); },
       [self](caf::close_atom) { self->state.close(); },
       [self](status_atom) { return self->state.status(); },

@@ -5,10 +5,13 @@
 #include "actors/interfaces.hpp"
 #include "actors/ledger.hpp"
 #include "actors/norm_guard.hpp"
+#include "scheduler/cost_tracker.hpp"
+#include "scheduler/drift_watch.hpp"
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -61,8 +64,18 @@ struct job_observer {
   std::function<void(const scheduler::plan&)> on_plan; ///< A new one takes effect.
   /// A stage has no node left; the job has ended here and can start again from a checkpoint.
   std::function<void(stage_id, const std::string& reason)> on_stage_lost;
+  std::function<void(const scheduler::cost_tracker&)> on_costs; ///< After each commit.
   std::function<void(iteration_no)> on_done;
   std::function<void(const std::string&)> on_failed;
+};
+
+/// How a job follows what its nodes and links cost.
+struct cost_options {
+  scheduler::cost_tracker known; ///< What was measured before.
+  /// The problem in the ids of the running plan, with these costs; pure. Empty: plans change with the nodes
+  /// only.
+  std::function<scheduler::instance(const scheduler::cost_tracker&)> problem;
+  scheduler::drift_options drift;
 };
 
 struct job_options {
@@ -85,8 +98,11 @@ struct job_options {
   std::function<void(const commit&)> journal;
   /// Runs on `background`: replaces the running plan when nodes are gone (all that ever went); throws
   /// std::runtime_error where there is no plan. Empty: the loss of a node ends the job.
-  std::function<adjusted_plan(const scheduler::plan& running, const std::set<node_id>& gone)>
+  /// `costs`: what is measured. Runs on `compute` where nobody is gone and only costs have changed.
+  std::function<adjusted_plan(const scheduler::plan& running, const std::set<node_id>& gone,
+                              const scheduler::cost_tracker& costs)>
       adjust;
+  cost_options costs;
   /// After a failed transfer: so long the loss of one of its ends may take to be noticed.
   std::int64_t patience_ns = 6'000'000'000;
   job_observer observer;
@@ -94,7 +110,9 @@ struct job_options {
 
 /// See interfaces.hpp.
 struct plan_adjusted {
-  std::set<node_id> gone; ///< What it was made for.
+  std::set<node_id> gone;   ///< What it was made for.
+  plan_version running = 0; ///< What it would replace.
+  bool for_costs = false;   ///< Nobody was lost: it may wait, or be left.
   adjusted_plan result;
   std::string error;
 };
@@ -112,6 +130,7 @@ struct job_scheduler_state {
   void lose(node_id node, const std::string& reason);
   void release(node_id node);
   void adjusted(plan_adjusted& made);
+  void offered(plan_adjusted& made);
   void check_unreachable(const unreachable& report);
   void close();
   scheduler_status status() const;
@@ -138,7 +157,7 @@ private:
   void try_ready();
   void try_commit();
   void send_commit();
-  void report_iteration(plan_version ran_by);
+  void report_iteration();
   void all_ready();
   void start_evaluation();
   void go_on();
@@ -148,6 +167,10 @@ private:
   void run_again();
   void replan();
   void dismiss_leaving();
+  void take(adjusted_plan made);
+  void note_costs();
+  void follow_costs();
+  void plan_for_costs();
   bool concerns_us(const unreachable& report) const;
   bool has_member(stage_id stage, node_id except = scheduler_address) const;
   bool final_checkpoint_due() const;
@@ -171,6 +194,7 @@ private:
   bool committing_ = false; ///< Waiting for the journal.
   commit pending_;
   double grad_norm_ = 0;
+  iteration_report report_; ///< What its plan says of it.
   std::int64_t started_ns_ = 0;
 
   // Nodes that go.
@@ -192,6 +216,10 @@ private:
   evaluation_report evaluation_;
   iteration_no evaluated_at_ = 0; ///< No evaluation of this commit again.
   bool final_evaluated_ = false;
+
+  scheduler::cost_tracker costs_;
+  scheduler::drift_watch drift_;
+  std::optional<adjusted_plan> candidate_; ///< Watched by drift_.
 
   iteration_no checkpoint_running_ = 0; ///< 0: none.
   iteration_no checkpointed_ = 0;       ///< The last one begun, and not lost with its writer.

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace skippipe::actors {
 
@@ -22,6 +23,8 @@ public:
   /// Queues the message and, for messages that have one, its payload; never blocks. The payload's
   /// bytes must not change until the receiver is done with them. Thread-safe.
   virtual void send(node_id to, wire_message message, payload tensor = {}) = 0;
+  /// What was received since the last call says of the links to here. Thread-safe.
+  virtual std::vector<link_sample> take_samples() { return {}; }
 };
 
 /// What a link calls, from any thread; must not block.

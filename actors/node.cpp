@@ -63,20 +63,21 @@ void node_state::accept(inbound& message) {
 }
 
 void node_state::build(const assign& order) {
-  options.env->compute->submit(
-      work_kind::other,
-      [order, make = options.make_shard, node = options.env->node, target = node_actor{self}] {
-        auto built = std::make_shared<shard_built>();
-        built->order = order;
-        try {
-          built->shard = make(node, order);
-          built->gradient_size = built->shard->gradient_size();
-          built->hash = built->shard->hash();
-        } catch (const std::exception& problem) {
-          built->error = problem.what();
-        }
-        caf::anon_send(target, std::move(built));
-      });
+  options.env->compute->submit(work_kind::other, [order, make = options.make_shard,
+                                                  limits = options.warm_up, env = options.env,
+                                                  target = node_actor{self}] {
+    auto built = std::make_shared<shard_built>();
+    built->order = order;
+    try {
+      built->shard = make(env->node, order);
+      built->costs = warm_up(*built->shard, order.stage, limits, *env->time);
+      built->gradient_size = built->shard->gradient_size();
+      built->hash = built->shard->hash();
+    } catch (const std::exception& problem) {
+      built->error = problem.what();
+    }
+    caf::anon_send(target, std::move(built));
+  });
 }
 
 void node_state::adopt(shard_built& built) {
@@ -104,8 +105,8 @@ void node_state::adopt(shard_built& built) {
     self->send(origin_handle, stage_handle);
   self->send(reducer_handle, stage_handle);
   options.router->set_replica(stage_handle, reducer_handle);
-  options.env->net->send(scheduler_address,
-                         ready{options.env->node, stage_no, built.order.committed, built.hash});
+  options.env->net->send(scheduler_address, ready{options.env->node, stage_no,
+                                                  built.order.committed, built.hash, built.costs});
   for (auto& message : std::exchange(before_stage_, {}))
     accept(message);
 }

@@ -4,6 +4,7 @@
 #include "actors/environment.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/shard_worker.hpp"
+#include "actors/warm_up.hpp"
 
 #include <memory>
 #include <mutex>
@@ -31,6 +32,7 @@ struct node_options {
   std::shared_ptr<mail_router> router;
   std::shared_ptr<environment> env;
   shard_factory make_shard;
+  warm_up_limits warm_up;
   std::int64_t reduction_bucket = std::int64_t{1} << 20; ///< Elements.
 };
 
@@ -40,6 +42,7 @@ struct shard_built {
   std::unique_ptr<shard_worker> shard;
   std::int64_t gradient_size = 0;
   std::uint64_t hash = 0;
+  task_seconds costs;
   std::string error;
 };
 

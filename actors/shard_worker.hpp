@@ -36,6 +36,9 @@ public:
   /// they were: they may be on their way to a peer.
   virtual void reset() = 0;
 
+  /// An activation or its gradient as this job has them, all zeros: for measuring.
+  virtual payload blank() = 0;
+
   /// Evaluation: nothing is kept.
   virtual payload first_infer(microbatch_id batch) = 0;
   virtual payload infer(const payload& input) = 0;

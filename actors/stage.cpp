@@ -114,6 +114,7 @@ void stage_state::enter(attempt_no attempt) {
   outbox_.clear();
   contributions_.clear();
   compute_s_ = 0;
+  sums_ = {};
   std::erase_if(credits_, [this](const credit_key& key) {
     return std::make_tuple(std::get<0>(key), std::get<1>(key))
            < std::make_tuple(iteration_, attempt_);

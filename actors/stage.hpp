@@ -6,6 +6,7 @@
 #include "actors/interfaces.hpp"
 #include "actors/shard_worker.hpp"
 #include "actors/task_queue.hpp"
+#include "actors/task_sums.hpp"
 
 #include <map>
 #include <memory>
@@ -93,6 +94,7 @@ private:
   std::uint64_t tasks_done_ = 0;
   std::uint64_t dropped_ = 0;
   double compute_s_ = 0;
+  task_sums sums_; ///< Of the running attempt.
 };
 
 stage_actor::behavior_type stage(stage_actor::stateful_pointer<stage_state> self,

@@ -22,7 +22,9 @@ void stage_state::gradient_complete(const reduce_done& result) {
                                   attempt_,
                                   {result.squared_norms.begin(), result.squared_norms.end()},
                                   contributions_,
-                                  compute_s_});
+                                  compute_s_,
+                                  sums_.means(),
+                                  options_.env->net->take_samples()});
   options_.env->record({.iteration = iteration_,
                         .stage = options_.stage,
                         .attempt = attempt_,
@@ -72,8 +74,9 @@ void stage_state::applied(update_done& result) {
       {.iteration = result.iteration, .stage = options_.stage, .kind = event_kind::step_done});
   if (result.snapshot_job)
     write_snapshot(result.iteration, std::move(result.snapshot_job));
-  options_.env->net->send(scheduler_address,
-                          ready{options_.env->node, options_.stage, result.iteration, result.hash});
+  options_.env->net->send(
+      scheduler_address,
+      ready{options_.env->node, options_.stage, result.iteration, result.hash, {}});
   pump();
   reduce_if_done();
 }

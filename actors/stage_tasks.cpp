@@ -34,7 +34,7 @@ void stage_state::submit(work_kind kind, microbatch work, std::size_t index,
     result.attempt = work.attempt;
     result.index = index;
     result.work = std::move(work);
-    result.started_ns = env->time->now_ns();
+    result.started_ns = env->compute->began_ns(env->time->now_ns());
     try {
       body(result);
     } catch (const std::exception& problem) {
@@ -117,6 +117,7 @@ void stage_state::finish(task_done& result) {
   const auto kind = work.kind();
   if (!evaluation) {
     queue_.finish(result.index);
+    sums_.add(kind, result.ended_ns - result.started_ns);
     if (kind == task_kind::backward) {
       contributions_.push_back(work.id);
       options_.env->record(event_of(event_kind::freed, work));

@@ -57,6 +57,12 @@ public:
     shard_.renew_gradients();
   }
 
+  payload blank() override {
+    return outgoing(at::zeros(
+        {options_.microbatch_size, options_.shard.model.context, options_.shard.model.dim},
+        at::TensorOptions{device_}.dtype(type_)));
+  }
+
   payload first_infer(microbatch_id batch) override {
     return outgoing(shard_.infer(split(options_.samples.validation(batch)).first));
   }

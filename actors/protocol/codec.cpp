@@ -4,6 +4,7 @@
 #include <caf/binary_serializer.hpp>
 
 #include <array>
+#include <cmath>
 #include <utility>
 
 namespace skippipe::actors {
@@ -11,7 +12,7 @@ namespace skippipe::actors {
 namespace {
 
 constexpr std::uint16_t magic = 0x5350;
-constexpr std::uint8_t wire_version = 2;
+constexpr std::uint8_t wire_version = 3;
 
 constexpr std::array names = {
     "microbatch", "credit",    "gradient_chunk", "assign", "set_plan",     "proceed",
@@ -32,6 +33,17 @@ bool decode_kind(std::size_t kind, caf::binary_deserializer& source, wire_messag
     return decode_kind<I + 1>(kind, source, out);
   }
   return false;
+}
+
+bool well_formed(const task_seconds& x) {
+  for (const double seconds : {x.forward_s, x.loss_s, x.backward_s})
+    if (!std::isfinite(seconds) || seconds < 0)
+      return false;
+  return true;
+}
+
+bool well_formed(const link_sample& x) {
+  return std::isfinite(x.delay_s) && std::isfinite(x.bandwidth_Bps) && x.bandwidth_Bps >= 0;
 }
 
 bool well_formed(const scheduler::path& x) { return x.hops.size() < 1024; }
@@ -60,6 +72,14 @@ bool well_formed(const wire_message& message) {
       if (!well_formed(p))
         return false;
     return true;
+  }
+  if (auto* x = std::get_if<ready>(&message))
+    return well_formed(x->costs);
+  if (auto* x = std::get_if<reduced>(&message)) {
+    for (const auto& sample : x->links)
+      if (!well_formed(sample))
+        return false;
+    return well_formed(x->costs);
   }
   if (auto* x = std::get_if<losses>(&message))
     return x->ids.size() == x->loss_sums.size() && x->ids.size() == x->tokens.size();

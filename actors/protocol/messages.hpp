@@ -163,12 +163,26 @@ struct stop {
   term_no term = 0;
 };
 
+/// Seconds of one task of each kind, the mean of several; 0: there was none.
+struct task_seconds {
+  real64 forward_s = 0.0, loss_s = 0.0, backward_s = 0.0;
+};
+/// What arrived lately from `peer` says of the way from there.
+struct link_sample {
+  node_id peer = 0;
+  /// Shortest time from a header's sending by the sender's clock to its arrival by ours: the latency plus what
+  /// the clocks differ. With the same of the other direction the clocks cancel out.
+  real64 delay_s = 0.0;
+  real64 bandwidth_Bps = 0.0; ///< Of payloads; 0: none was large enough to tell.
+};
+
 /// Node to scheduler: the replica holds commit `committed` and is ready for the next iteration.
 struct ready {
   node_id node = 0;
   stage_id stage = 0;
   iteration_no committed = 0;
   std::uint64_t hash = 0;
+  task_seconds costs; ///< Of warm-up microbatches, once they have run.
 };
 /// Origin to scheduler: the losses of its microbatches of one iteration.
 struct losses {
@@ -188,6 +202,8 @@ struct reduced {
   std::vector<real64> squared_norms;        ///< Per tensor, in tensor-name order.
   std::vector<microbatch_id> contributions; ///< The ledger (R5): what this replica added.
   real64 compute_s;                         ///< Seconds of compute in this iteration.
+  task_seconds costs;                       ///< Of this iteration's tasks.
+  std::vector<link_sample> links;           ///< Since the last report.
 };
 struct evaluated {
   node_id node = 0;
@@ -279,8 +295,16 @@ typename Inspector::result_type inspect(Inspector& f, stop& x) {
   return f(caf::meta::type_name("skippipe.stop"), x.term);
 }
 template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, task_seconds& x) {
+  return f(caf::meta::type_name("skippipe.task_seconds"), x.forward_s, x.loss_s, x.backward_s);
+}
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, link_sample& x) {
+  return f(caf::meta::type_name("skippipe.link_sample"), x.peer, x.delay_s, x.bandwidth_Bps);
+}
+template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, ready& x) {
-  return f(caf::meta::type_name("skippipe.ready"), x.node, x.stage, x.committed, x.hash);
+  return f(caf::meta::type_name("skippipe.ready"), x.node, x.stage, x.committed, x.hash, x.costs);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, losses& x) {
@@ -290,7 +314,7 @@ typename Inspector::result_type inspect(Inspector& f, losses& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, reduced& x) {
   return f(caf::meta::type_name("skippipe.reduced"), x.node, x.stage, x.iteration, x.attempt,
-           x.squared_norms, x.contributions, x.compute_s);
+           x.squared_norms, x.contributions, x.compute_s, x.costs, x.links);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, evaluated& x) {

@@ -86,6 +86,8 @@ void hash_shard::reset() {
   gradient_.fill(0);
 }
 
+payload hash_shard::blank() { return of_value(0); }
+
 payload hash_shard::first_infer(microbatch_id batch) {
   return of_value(mix_parameters(mix(seed_ + 1, batch)));
 }

@@ -35,6 +35,7 @@ public:
   loss_output loss(slot key, const payload& hidden, double scale) override;
   payload backward(slot key, const payload& gradient) override;
   void reset() override;
+  payload blank() override;
   payload first_infer(microbatch_id batch) override;
   payload infer(const payload& input) override;
   loss_output infer_loss(microbatch_id batch, const payload& hidden) override;

@@ -51,6 +51,7 @@ sim_result sim_cluster::run() {
     node_options node_opts;
     node_opts.env = make_environment(node, routers.back()->receiver());
     node_opts.router = routers.back();
+    node_opts.warm_up.microbatches = 2;
     node_opts.reduction_bucket = 5; // Uneven pieces, many chunks.
     node_opts.make_shard = [this, &shards, &result](node_id id, const assign& order) {
       auto shard = std::make_unique<hash_shard>(options_.seed, order.stage);
@@ -79,7 +80,10 @@ sim_result sim_cluster::run() {
     result.left.push_back(node);
     shards[node] = nullptr; // Told to stop, it frees its shard.
   };
-  job.observer.on_plan = [&](const scheduler::plan& x) { result.plans.push_back(x.version); };
+  job.observer.on_plan = [&](const scheduler::plan& x) {
+    result.plans.push_back(x.version);
+    result.taken.push_back(x);
+  };
   job.observer.on_checkpoint = [&](iteration_no t, const std::string& problem) {
     result.checkpoint_reports.emplace_back(t, problem);
   };
@@ -110,6 +114,10 @@ sim_result sim_cluster::run() {
     time->after(loss.at_ns, [this, loss] { lose(loss); });
   for (const auto& [when, node] : options_.drains)
     time->after(when, [inbox, node = node] { caf::anon_send(*inbox, member_leaves{node}); });
+
+  for (const auto& slow : options_.slowdowns)
+    time->after(slow.at_ns,
+                [machine = executors[2 * slow.node], slow] { machine->slow_down(slow.factor); });
 
   // What the shards hold is read before the stop message frees them.
   bool read = false;

@@ -24,6 +24,13 @@ struct sim_loss {
   double late = 0;             ///< The dead: chance that a message on its way still arrives.
 };
 
+/// A node whose tasks take `factor` times as long from then on.
+struct sim_slowdown {
+  node_id node = 0;
+  std::int64_t at_ns = 0;
+  double factor = 1;
+};
+
 struct sim_options {
   std::uint64_t seed = 1;
   network_faults faults;
@@ -32,15 +39,17 @@ struct sim_options {
   job_options job; ///< observer is replaced.
   std::vector<sim_loss> losses;
   std::vector<std::pair<std::int64_t, node_id>> drains; ///< When, who.
+  std::vector<sim_slowdown> slowdowns;
 };
 
 struct sim_result {
   bool finished = false;
   std::string failure;
   std::string stage_lost;
-  std::vector<node_id> lost;       ///< As the scheduler took note of it.
-  std::vector<node_id> left;       ///< Drained.
-  std::vector<plan_version> plans; ///< After the first, as they took effect.
+  std::vector<node_id> lost;          ///< As the scheduler took note of it.
+  std::vector<node_id> left;          ///< Drained.
+  std::vector<plan_version> plans;    ///< After the first, as they took effect.
+  std::vector<scheduler::plan> taken; ///< The same, whole.
   std::vector<std::pair<iteration_no, std::string>> checkpoint_reports; ///< Empty: written.
   std::vector<iteration_report> iterations;
   std::vector<evaluation_report> evaluations;

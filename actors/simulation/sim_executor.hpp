@@ -33,6 +33,11 @@ public:
       start();
   }
 
+  std::int64_t began_ns(std::int64_t) const override { return began_ns_; }
+
+  /// Tasks that start from now on take so many times as long.
+  void slow_down(double factor) { slowness_ = factor; }
+
   /// Nothing runs before `until_ns`; never again by default. A machine that dies or freezes.
   void pause(std::int64_t until_ns = std::numeric_limits<std::int64_t>::max()) {
     paused_until_ = until_ns;
@@ -71,16 +76,19 @@ private:
       case work_kind::other:
         break;
     }
+    base = static_cast<std::int64_t>(slowness_ * static_cast<double>(base));
     return base
            + static_cast<std::int64_t>(jitter_ * random_.uniform() * static_cast<double>(base));
   }
 
   void start() {
     busy_ = true;
+    const auto began = time_->now_ns();
     auto [kind, work] = std::move(tasks_.front());
     tasks_.pop_front();
-    time_->after(duration(kind), [self = shared_from_this(), work = std::move(work)] {
-      self->awake([self, work] {
+    time_->after(duration(kind), [self = shared_from_this(), began, work = std::move(work)] {
+      self->awake([self, began, work] {
+        self->began_ns_ = began;
         work();
         self->busy_ = false;
         if (!self->tasks_.empty())
@@ -93,7 +101,8 @@ private:
   work_costs costs_;
   double jitter_;
   random_source random_;
-  std::int64_t paused_until_ = 0;
+  std::int64_t paused_until_ = 0, began_ns_ = 0;
+  double slowness_ = 1;
   bool busy_ = false;
   std::deque<std::pair<work_kind, std::function<void()>>> tasks_;
 };

@@ -3,10 +3,12 @@
 #include "actors/trace/plan_record.hpp"
 #include "model/generate.hpp"
 #include "runtime/cli.hpp"
+#include "runtime/config/memory_estimate.hpp"
 #include "runtime/train/evaluation_paths.hpp"
 #include "scheduler/simulator.hpp"
 #include "scheduler/survivors.hpp"
 
+#include <algorithm>
 #include <set>
 #include <stdexcept>
 
@@ -45,10 +47,20 @@ void add_evaluations(const job_config& job, const scheduler::plan& plan,
 
 } // namespace
 
-adjusted_plan plan_for_survivors(const scheduler::instance& problem, const job_config& job,
-                                 const scheduler::plan& running, const std::set<node_id>& gone) {
-  const auto left = scheduler::without_nodes(problem, running, gone);
+adjusted_plan plan_again(const scheduler::instance& problem, const job_config& job,
+                         const scheduler::plan& running, const std::set<node_id>& gone) {
+  auto left = scheduler::without_nodes(problem, running, gone);
   auto given = job;
+  const bool lost =
+      std::any_of(running.arrangement.begin(), running.arrangement.end(), [&](const auto& stage) {
+        return std::any_of(stage.begin(), stage.end(), [&](node_id x) { return gone.contains(x); });
+      });
+  const auto count = running.arrangement[0].size() * problem.microbatches_per_origin;
+  if (!lost && problem.routes.empty() && running.paths.size() == count
+      && job.pipeline.strategy != scheduler::strategy::full) {
+    left.problem.routes.clear();
+    left.problem.path_length = problem.path_length;
+  }
   // The routes are given; what is left of `full` is to order them.
   if (given.pipeline.strategy == scheduler::strategy::full)
     given.pipeline.strategy = scheduler::strategy::random;
@@ -108,13 +120,59 @@ job_options make_job_options(const job_config& job, const scheduler::instance& p
   options.eval_every = job.eval_every;
   options.eval_at_start = checkpoints.committed() == 0;
   add_evaluations(job, options.plan, options.eval, options.final_eval);
-  options.adjust = [problem, job](const scheduler::plan& running, const std::set<node_id>& gone) {
-    return plan_for_survivors(problem, job, running, gone);
+  options.adjust = [problem, job](const scheduler::plan& running, const std::set<node_id>& gone,
+                                  const scheduler::cost_tracker&) {
+    return plan_again(problem, job, running, gone);
   };
   options.checkpoint_every = job.checkpoint_every;
   options.publish_checkpoint = [&checkpoints](iteration_no t) { checkpoints.publish(t); };
   options.journal = [&checkpoints](const commit& entry) { checkpoints.journal(entry); };
   return options;
+}
+
+void follow_costs(job_options& options, const job_config& job, const scheduler::instance& problem,
+                  const scheduler::workload& work, const scheduler::drift_options& drift) {
+  options.adjust = [problem, job, work](const scheduler::plan& running,
+                                        const std::set<node_id>& gone,
+                                        const scheduler::cost_tracker& costs) {
+    return plan_again(costs.applied_to(problem, work), job, running, gone);
+  };
+  options.costs.problem = [problem, work](const scheduler::cost_tracker& costs) {
+    return costs.applied_to(problem, work);
+  };
+  options.costs.drift = drift;
+}
+
+namespace {
+
+std::vector<model::shard_range> ranges_of(const job_config& job) {
+  return model::partition(job.model.layers, job.pipeline.stages, job.pipeline.layers_per_stage);
+}
+
+} // namespace
+
+scheduler::workload workload_of(const job_config& job, double wire_bytes) {
+  scheduler::workload work;
+  for (const auto& range : ranges_of(job)) {
+    work.stage_weight.push_back(std::max(1u, range.layer_count));
+    work.sync_bytes.push_back(
+        static_cast<double>(estimate_memory({job.model, range, job.pipeline.microbatch_size, 1,
+                                             job.pipeline.deterministic})
+                                .gradients));
+  }
+  work.payload_bytes = wire_bytes * job.pipeline.microbatch_size
+                       * static_cast<double>(job.model.context)
+                       * static_cast<double>(job.model.dim);
+  return work;
+}
+
+double guessed_forward_s(const job_config& job) {
+  constexpr double flops = 5e10; // Of a core.
+  const auto layers = static_cast<double>(job.model.layers) / job.pipeline.stages;
+  const auto dim = static_cast<double>(job.model.dim), ffn = static_cast<double>(job.model.ffn);
+  const auto tokens =
+      static_cast<double>(job.pipeline.microbatch_size) * static_cast<double>(job.model.context);
+  return 1e-3 + 2 * tokens * layers * (4 * dim * dim + 3 * dim * ffn) / flops;
 }
 
 std::string sample_text(const job_config& job, const model::dataset& data,

@@ -19,10 +19,16 @@ namespace skippipe::runtime {
 /// Throws command_error where there is no feasible plan.
 scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job);
 
-/// The plan of the nodes that are left: they stay at their stages, and so do the routes.
-actors::adjusted_plan plan_for_survivors(const scheduler::instance& problem, const job_config& job,
-                                         const scheduler::plan& running,
-                                         const std::set<node_id>& gone);
+/// Another plan than the running one, in its node ids: for the nodes that are left, which stay at their stages.
+/// Routes stay, too, unless nobody was lost and the job does not fix them.
+actors::adjusted_plan plan_again(const scheduler::instance& problem, const job_config& job,
+                                 const scheduler::plan& running, const std::set<node_id>& gone);
+
+/// What the job asks of nodes and links, as far as costs follow from sizes. `wire_bytes`: of an element of an
+/// activation on its way.
+scheduler::workload workload_of(const job_config& job, double wire_bytes);
+/// A guess at the seconds of one stage's forward, before anything was measured.
+double guessed_forward_s(const job_config& job);
 
 /// Writes the plan with its planned times into the run folder, for traces.
 void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,
@@ -39,6 +45,10 @@ actors::torch_shard_options shard_options_of(const job_config& job, stage_id sta
 actors::job_options make_job_options(const job_config& job, const scheduler::instance& problem,
                                      scheduler::plan plan, checkpointing& checkpoints,
                                      iteration_no last);
+/// Plans follow measured costs from now on. `problem`: as in make_job_options, without measured costs.
+void follow_costs(actors::job_options& options, const job_config& job,
+                  const scheduler::instance& problem, const scheduler::workload& work,
+                  const scheduler::drift_options& drift);
 
 inline constexpr const char* sample_prompt = "The function ";
 

@@ -27,9 +27,17 @@ std::vector<wire_message> samples() {
           replay{2, 9, 2},
           evaluate{2, 5, {path}},
           stop{2},
-          ready{5, 1, 9, 0xdeadbeef},
+          ready{5, 1, 9, 0xdeadbeef, {1.5, 2.5, 3.5}},
           losses{5, 9, 1, {3}, {1.5}, {64}},
-          reduced{5, 1, 9, 1, {0.5, std::numeric_limits<double>::infinity()}, {3}, 0.75},
+          reduced{5,
+                  1,
+                  9,
+                  1,
+                  {0.5, std::numeric_limits<double>::infinity()},
+                  {3},
+                  0.75,
+                  {1, 2, 3},
+                  {{6, -0.5, 1e9}}},
           evaluated{5, 5, {3}, {1.25}, {64}},
           snapshot_done{5, 1, 9, "disk full"},
           failed{5, "why"},
@@ -98,6 +106,18 @@ TEST_CASE("what did not reach a peer is reported for its attempt", "[actors][cod
     CHECK((report->mode == pass::evaluate) == (message.index() == 0));
     CHECK(report->reason == "reset");
   }
+}
+
+TEST_CASE("impossible measurements are refused", "[actors][codec][R8]") {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double endless = std::numeric_limits<double>::infinity();
+  for (const double bad : {nan, endless, -1.0}) {
+    CHECK_FALSE(decode(encode(5, ready{5, 1, 9, 1, {bad, 0, 0}})));
+    CHECK_FALSE(decode(encode(5, reduced{5, 1, 9, 1, {}, {}, 1, {0, 0, bad}, {}})));
+    CHECK_FALSE(decode(encode(5, reduced{5, 1, 9, 1, {}, {}, 1, {}, {{6, 0, bad}}})));
+  }
+  CHECK_FALSE(decode(encode(5, reduced{5, 1, 9, 1, {}, {}, 1, {}, {{6, nan, 1}}})));
+  CHECK(decode(encode(5, reduced{5, 1, 9, 1, {}, {}, 1, {}, {{6, -1, 1}}})));
 }
 
 TEST_CASE("impossible fields are refused", "[actors][codec][R8]") {

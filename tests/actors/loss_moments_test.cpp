@@ -160,8 +160,9 @@ TEST_CASE("an evaluation that has been told is not told again", "[actors][simula
     job.final_eval = three(now.world.plan);
     job.eval.clear();
     job.adjust = [three, next = job.adjust](const scheduler::plan& running,
-                                            const std::set<node_id>& gone) {
-      auto result = next(running, gone);
+                                            const std::set<node_id>& gone,
+                                            const scheduler::cost_tracker& costs) {
+      auto result = next(running, gone, costs);
       result.final_eval = three(result.plan);
       result.eval.clear();
       return result;
@@ -192,9 +193,10 @@ TEST_CASE("lost while a plan without another is made", "[actors][simulation][R5]
     unsigned calls = 0;
     auto& job = now.world.options.job;
     job.adjust = [&, next = job.adjust](const scheduler::plan& running,
-                                        const std::set<node_id>& gone) {
+                                        const std::set<node_id>& gone,
+                                        const scheduler::cost_tracker& costs) {
       ++calls;
-      auto result = next(running, gone);
+      auto result = next(running, gone, costs);
       for (stage_id stage = 0; stage < now.world.problem.stages && calls == 1; ++stage)
         now.lose_one_of(stage);
       return result;
@@ -266,7 +268,8 @@ TEST_CASE("at the end nobody is needed who has written", "[actors][simulation][R
     unsigned plans = 0;
     job.eval.clear();
     now.world.options.faults.jitter_ns = 1;
-    job.adjust = [&plans](const scheduler::plan&, const std::set<node_id>&) -> adjusted_plan {
+    job.adjust = [&plans](const scheduler::plan&, const std::set<node_id>&,
+                          const scheduler::cost_tracker&) -> adjusted_plan {
       ++plans;
       throw std::runtime_error("no plan");
     };
@@ -299,7 +302,8 @@ TEST_CASE("without a plan for the rest a loss fails the job in one line",
     CHECK(now.world.run().failure == "node 0 is lost: simulated");
   }
   SECTION("there is none") {
-    job.adjust = [](const scheduler::plan&, const std::set<node_id>&) -> adjusted_plan {
+    job.adjust = [](const scheduler::plan&, const std::set<node_id>&,
+                    const scheduler::cost_tracker&) -> adjusted_plan {
       throw std::runtime_error("no feasible plan: memory");
     };
     CHECK(now.world.run().failure == "no feasible plan: memory");

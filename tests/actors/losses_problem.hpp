@@ -66,11 +66,12 @@ struct world_of_losses {
     options.job.checkpoint_every = 2;
     options.job.publish_checkpoint = [this](iteration_no t) { published.push_back(t); };
     options.job.journal = [this](const commit& entry) { journaled.push_back(entry.iteration); };
-    options.job.adjust = [this](const scheduler::plan& running, const std::set<node_id>& gone) {
+    options.job.adjust = [this](const scheduler::plan& running, const std::set<node_id>& gone,
+                                const scheduler::cost_tracker&) {
       const auto left = scheduler::without_nodes(problem, running, gone);
       adjusted_plan result;
-      result.plan =
-          scheduler::in_old_ids(left, random_plan(left.problem, gone.size()), problem.nodes.size());
+      result.plan = scheduler::in_old_ids(
+          left, random_plan(left.problem, gone.size() + running.version), problem.nodes.size());
       result.eval = {evaluation_over(result.plan)};
       return result;
     };
