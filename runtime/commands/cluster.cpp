@@ -70,6 +70,37 @@ int jobs(const words& w) {
   return 0;
 }
 
+/// A figure with the unit that suits it; "-" where there is none.
+std::string figure(const json& value, double unit, const char* format) {
+  if (!value.is_number())
+    return "-";
+  char text[48];
+  std::snprintf(text, sizeof text, format, value.get<double>() * unit);
+  return text;
+}
+
+void print_profile(const json& profile) {
+  json rows = json::array();
+  for (const auto& node : profile) {
+    const auto slowest = node.value("slowest", json::object());
+    rows.push_back(
+        {{"node", node.value("name", "")},
+         {"stage", node.value("stage", json{})},
+         {"F", figure(node.value("forward_s", json{}), 1e3, "%.2f ms")},
+         {"L", figure(node.value("loss_s", json{}), 1e3, "%.2f ms")},
+         {"B", figure(node.value("backward_s", json{}), 1e3, "%.2f ms")},
+         {"links", node.value("links", 0)},
+         {"slowest", slowest.value("peer", json{})},
+         {"latency", figure(slowest.value("latency_s", json{}), 1e3, "%.2f ms")},
+         {"bandwidth", figure(slowest.value("bandwidth_Bps", json{}), 1e-6, "%.1f MB/s")},
+         {"clock", figure(node.value("clock_offset_s", json{}), 1e3, "%+.3f ms")},
+         {"within", figure(node.value("clock_uncertainty_s", json{}), 1e3, "%.3f ms")}});
+  }
+  if (!rows.empty())
+    print_table(rows, {"node", "stage", "F", "L", "B", "links", "slowest", "latency", "bandwidth",
+                       "clock", "within"});
+}
+
 void print_status(const json& reply) {
   std::cout << "cluster " << reply.value("cluster", "") << ", term " << reply.value("term", 0)
             << "; nodes:";
@@ -92,6 +123,7 @@ void print_status(const json& reply) {
   }
   if (reply.value("queued", 0) > 0)
     std::cout << reply.value("queued", 0) << " queued\n";
+  print_profile(reply.value("profile", json::array()));
   std::cout << std::flush;
 }
 

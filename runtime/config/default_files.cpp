@@ -102,6 +102,19 @@ enabled = true
 [log]
 level = "info"               # debug, info, warning, error; reread on SIGHUP
 
+[profile]
+enabled = true               # measure nodes and links, plan by that
+warmup_microbatches = 3      # on this node's real shard, before the first iteration
+warmup_s = 2.0               # no further one after so long
+# Of the scheduler's node:
+probe_bytes = 4_194_304      # of one direction of a link before a job starts
+probe_s = 0.5                # and its seconds
+probe_total_s = 15.0         # no round of probes begins after so long
+fresh_s = 600.0              # a link's figures hold so long
+replan_gain = 0.05           # a new plan must save this share of an iteration
+replan_confirm = 3           # in so many iterations in a row
+replan_pause = 20            # and is asked for at most once in so many
+
 # [metrics]
 # listen = "127.0.0.1:9400"
 

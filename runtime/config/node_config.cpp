@@ -234,10 +234,26 @@ void read_emulation(const toml_document& document, node_config& node, problem_li
   }
 }
 
+void read_profile(const toml_document& document, node_config& node, problem_list& problems) {
+  table_reader table{document, "profile", problems};
+  auto& p = node.profile;
+  table.boolean("enabled", p.enabled);
+  table.integer("warmup_microbatches", p.warmup_microbatches, 0, 1000);
+  table.number("warmup_s", p.warmup_s, 0, 3600);
+  table.integer("probe_bytes", p.probe_bytes, 65536, std::int64_t{1} << 30);
+  table.number("probe_s", p.probe_s, 0.01, 60);
+  table.number("probe_total_s", p.probe_total_s, 0, 3600);
+  table.number("fresh_s", p.fresh_s, 0, 1e9);
+  table.number("replan_gain", p.replan_gain, 0.001, 1);
+  table.integer("replan_confirm", p.replan_confirm, 1, 1000);
+  table.integer("replan_pause", p.replan_pause, 1, 1'000'000);
+  table.finish();
+}
+
 const std::vector<std::string>& node_tables() {
-  static const std::vector<std::string> names = {"node",    "scheduler", "security", "data_plane",
-                                                 "failure", "transfer",  "limits",   "trace",
-                                                 "metrics", "log",       "emulation"};
+  static const std::vector<std::string> names = {"node",    "scheduler", "security",  "data_plane",
+                                                 "failure", "transfer",  "limits",    "trace",
+                                                 "metrics", "log",       "emulation", "profile"};
   return names;
 }
 
@@ -249,6 +265,7 @@ void read_all(const toml_document& document, node_config& node, problem_list& pr
   read_security(document, node, problems, keys_are_made);
   read_data_plane(document, node, problems);
   read_emulation(document, node, problems);
+  read_profile(document, node, problems);
   {
     table_reader table{document, "failure", problems};
     table.number("detect_within_s", node.detect_within_s, 0.5, 3600);

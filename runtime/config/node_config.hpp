@@ -24,6 +24,21 @@ struct emulation_config {
   double time_scale = 1; ///< Emulated seconds per real second.
 };
 
+/// Measuring: links and replanning are the scheduler's, the warm-up is each node's own.
+struct profile_config {
+  bool enabled = true;
+  std::uint32_t warmup_microbatches = 3; ///< On the real shard, before the first iteration,
+  double warmup_s = 2;                   ///< in about so many seconds.
+  std::uint64_t probe_bytes = std::uint64_t{4} << 20; ///< Of one direction of a link,
+  double probe_s = 0.5;                               ///< and its seconds.
+  double probe_total_s = 15;                          ///< Of all links, before a job starts.
+  double fresh_s = 600;                               ///< So long a link's figures hold.
+  double replan_gain = 0.05;        ///< Share of an iteration that a new plan must save,
+  std::uint32_t replan_confirm = 3; ///< in so many iterations in a row.
+  std::uint32_t replan_pause = 20;  ///< Iterations from one plan to the next.
+  friend bool operator==(const profile_config&, const profile_config&) = default;
+};
+
 struct node_config {
   std::string name = "node";
   std::string cluster = "default";
@@ -66,6 +81,7 @@ struct node_config {
   std::optional<address> metrics;
   std::string log_level = "info"; ///< debug, info, warning or error.
   emulation_config emulation;
+  profile_config profile;
 
   std::filesystem::path state_dir() const {
     return dir.empty() ? std::filesystem::path{".skippipe"} / name : dir;

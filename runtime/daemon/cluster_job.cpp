@@ -2,6 +2,7 @@
 
 #include "runtime/config/toml_document.hpp"
 #include "runtime/daemon/data_plane.hpp"
+#include "runtime/daemon/link_survey.hpp"
 #include "runtime/daemon/trace_keeper.hpp"
 #include "runtime/train/events.hpp"
 #include "runtime/train/job_data.hpp"
@@ -118,6 +119,9 @@ void cluster_job::keep(const trace_batch& batch) {
 }
 
 void cluster_job::lost(const std::string& node, const std::string& reason) {
+  for (node_id i = 0; survey_ && i < candidates_.size(); ++i)
+    if (candidates_[i].name == node)
+      survey_->lost(i);
   const auto number = number_of(node);
   if (!number)
     return;
@@ -164,7 +168,7 @@ bool cluster_job::drain(const std::string& node) {
 
 void cluster_job::stop() {
   stopping_ = true;
-  if (phase_ == phase::waiting || phase_ == phase::planning)
+  if (phase_ == phase::waiting || phase_ == phase::probing || phase_ == phase::planning)
     end(job_state::stopped, "");
   else if (phase_ == phase::running)
     caf::anon_send(scheduler_, caf::close_atom::value);
@@ -179,11 +183,14 @@ bool cluster_job::suspend() {
 }
 
 nlohmann::json cluster_job::status() const {
-  static constexpr const char* names[] = {"preparing", "waiting", "planning", "starting",
-                                          "running",   "ending",  "closing",  "ended"};
+  static constexpr const char* names[] = {"preparing", "waiting",  "measuring",
+                                          "planning",  "starting", "running",
+                                          "ending",    "closing",  "ended"};
   nlohmann::json result{{"phase", names[static_cast<int>(phase_)]}};
   if (!progress_.is_null())
     result["progress"] = progress_;
+  if (!surveyed_.is_null())
+    result["probing"] = surveyed_;
   return result;
 }
 

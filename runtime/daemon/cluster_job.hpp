@@ -8,6 +8,7 @@
 #include "model/dataset.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/config/link_table.hpp"
+#include "runtime/config/node_config.hpp"
 #include "runtime/daemon/copy_keeper.hpp"
 #include "runtime/daemon/copy_recovery.hpp"
 #include "runtime/daemon/files.hpp"
@@ -25,6 +26,8 @@
 
 namespace skippipe::runtime::daemon {
 
+class link_survey;
+class profile_book;
 class trace_feed;
 class trace_keeper;
 
@@ -49,7 +52,9 @@ struct job_host {
   std::uint64_t term = 1;
   std::string wire_dtype = "float32";
   bool sealed = false;
-  double patience_s = 6; ///< For the loss of a node whose peers cannot reach it.
+  profile_config profile;
+  std::shared_ptr<profile_book> book; ///< The coordinator's, in whose turn it is used.
+  double patience_s = 6;              ///< For the loss of a node whose peers cannot reach it.
   std::function<void(std::function<void()>)> in_turn;               ///< Thread-safe.
   std::function<void(double seconds, std::function<void()>)> later; ///< The same, after a while.
   std::function<void(const nlohmann::json&)> emit; ///< An event, to all who follow.
@@ -86,6 +91,8 @@ public:
 
   void opened(const session_opened& report);
   void closed(const session_closed& report);
+  void probed(const probe_opened& report, const caf::strong_actor_ptr& sender);
+  void probed(const probe_result& report, const caf::strong_actor_ptr& sender);
   void deliver(const session_message& message, const caf::strong_actor_ptr& sender);
   void receive(const snapshot_part& part, std::function<void(std::string problem)> taken);
   void keep(const trace_batch& batch);
@@ -103,12 +110,30 @@ public:
 private:
   class net;
   struct launch; ///< What planning gives.
-  enum class phase { preparing, waiting, planning, opening, running, finishing, closing, ended };
+  enum class phase {
+    preparing,
+    waiting,
+    probing,
+    planning,
+    opening,
+    running,
+    finishing,
+    closing,
+    ended
+  };
 
   void in_background(std::function<std::function<void()>()> work);
   void prepared(job_config job, std::shared_ptr<const model::dataset> data);
+  bool is_emulated(const std::vector<job_node>& nodes) const;
+  void survey(std::vector<job_node> nodes);
+  bool is_candidate(node_id node, const caf::strong_actor_ptr& sender) const;
+  void surveyed();
+  void begin_planning(std::vector<job_node> nodes);
   std::function<void()> plan(std::vector<job_node> nodes, job_config job, job_record record,
-                             const std::vector<copy_source>& copies);
+                             const std::vector<copy_source>& copies, scheduler::cost_tracker known);
+  void note_costs(const scheduler::cost_tracker& costs);
+  void keep_instance();
+  void keep_plan(const scheduler::plan& plan);
   std::vector<copy_source> find_copies() const;
   void await_copies(const std::vector<std::string>& nodes);
   void want_copy(const std::filesystem::path& checkpoint, iteration_no iteration);
@@ -148,6 +173,15 @@ private:
   double time_scale_ = 1;                  ///< Emulated seconds per real one.
   std::uint64_t tasks_ = 0, overruns_ = 0; ///< Of emulating nodes, all sessions together.
   nlohmann::json progress_;                ///< The last iteration's event.
+
+  std::unique_ptr<link_survey> survey_; ///< While probing.
+  std::vector<job_node> candidates_;    ///< Of the survey.
+  std::uint64_t survey_no_ = 0;
+  nlohmann::json surveyed_;       ///< What the last one took.
+  scheduler::cost_tracker costs_; ///< As of the last commit.
+  /// The session's problem with measured costs; empty where none are followed.
+  std::function<scheduler::instance(const scheduler::cost_tracker&)> measured_;
+  bool instance_kept_ = false; ///< With costs of this session.
 };
 
 } // namespace skippipe::runtime::daemon

@@ -20,7 +20,11 @@ namespace fs = std::filesystem;
 
 /// Ends the session, waits for the last of the nodes' traces, then goes on with `then`.
 void cluster_job::close_session(std::function<void()> then) {
+  if (session_ != 0)
+    keep_instance();
   phase_ = phase::closing;
+  if (survey_)
+    surveyed(); // No more of it.
   after_close_ = std::move(then);
   closing_.clear();
   if (session_ != 0)

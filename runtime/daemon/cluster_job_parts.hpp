@@ -53,6 +53,7 @@ struct cluster_job::launch {
   run_summary summary;
   file_set restored;
   double time_scale = 1;
+  std::function<scheduler::instance(const scheduler::cost_tracker&)> measured;
 };
 
 } // namespace skippipe::runtime::daemon

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <exception>
 #include <future>
+#include <limits>
 #include <random>
 #include <utility>
 
@@ -58,18 +59,23 @@ void describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
   problem.sync_bytes.assign(problem.stages, static_cast<double>(first.sync_bytes));
 }
 
-} // namespace
-
-void cluster_job::start(std::vector<job_node> nodes) {
-  phase_ = phase::planning;
-  in_background([self = shared_from_this(), nodes = std::move(nodes), job = job_, record = record_,
-                 copies = find_copies()]() mutable {
-    return self->plan(std::move(nodes), std::move(job), std::move(record), copies);
-  });
+/// Whether it makes a difference worth speaking of which node serves which stage.
+bool links_matter(const scheduler::instance& problem) {
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  for (node_id a = 0; a < problem.nodes.size(); ++a)
+    for (node_id b = 0; b < problem.nodes.size(); ++b)
+      if (a != b) {
+        least = std::min(least, problem.link(a, b));
+        most = std::max(most, problem.link(a, b));
+      }
+  return most > 2 * least && most - least > std::max(0.005, 0.1 * problem.nodes.front().compute_s);
 }
 
+} // namespace
+
 std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config job,
-                                        job_record record, const std::vector<copy_source>& copies) {
+                                        job_record record, const std::vector<copy_source>& copies,
+                                        scheduler::cost_tracker known) {
   const auto note = [emit = host_.emit, in_turn = host_.in_turn](const std::string& line) {
     in_turn([emit, line] { emit(events::note(line)); });
   };
@@ -110,9 +116,27 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
     node.memory = std::min(node.memory, nodes[i].memory);
   }
   describe(made->problem, nodes, host_.links.get(), made->time_scale);
+  // What plans are made for: what is measured goes into it each time anew.
+  const auto nominal = made->problem;
+  const auto work = workload_of(made->job, host_.wire_dtype == "bfloat16" ? 2 : 4);
+  const bool follows = host_.profile.enabled && !is_emulated(nodes);
+  if (follows && known.knows_links()) {
+    for (auto& node : made->problem.nodes)
+      node.compute_s = guessed_forward_s(made->job);
+    made->problem = known.applied_to(made->problem, work);
+    if (links_matter(made->problem))
+      made->problem.arrangement.clear(); // The planner chooses who serves which stage.
+  }
   const iteration_no last = record.last != 0 ? record.last : made->job.optimizer.total_iterations;
   made->options = make_job_options(made->job, made->problem, plan_job(made->problem, made->job),
                                    *checkpoints, last);
+  if (follows) {
+    const auto& profile = host_.profile;
+    follow_costs(made->options, made->job, nominal, work,
+                 {profile.replan_gain, profile.replan_confirm, profile.replan_pause});
+    made->options.costs.known = std::move(known);
+    made->measured = made->options.costs.problem;
+  }
   made->options.term = host_.term;
   made->options.patience_ns = static_cast<std::int64_t>(1e9 * host_.patience_s);
   record_plan(run_dir, made->problem, made->options.plan);
@@ -188,6 +212,10 @@ void cluster_job::open(launch& planned) {
   for (auto& byte : secret)
     byte = static_cast<char>(random());
   arrangement_ = launch_->options.plan.arrangement;
+  costs_ = launch_->options.costs.known;
+  measured_ = launch_->measured;
+  instance_kept_ = false;
+  keep_instance();
   for (stage_id stage = 0; stage < arrangement_.size(); ++stage)
     for (const auto node : arrangement_[stage]) {
       session_open order;
@@ -224,7 +252,8 @@ void cluster_job::spawn_scheduler() {
   auto env = std::make_shared<environment>();
   env->node = scheduler_address;
   env->net = net_;
-  env->compute = env->background = host_.background->make_strand();
+  env->background = host_.background->make_strand();
+  env->compute = host_.background->make_strand(); // Plans, beside what commits wait for.
   env->time = std::make_shared<real_clock>();
   env->ring = std::make_shared<trace::trace_ring>();
   std::vector<std::string> names;
@@ -301,7 +330,13 @@ job_observer cluster_job::make_observer() {
     });
   };
   observer.on_plan = [in_turn](const scheduler::plan& plan) {
-    in_turn([plan](cluster_job& job) { job.arrangement_ = plan.arrangement; });
+    in_turn([plan](cluster_job& job) {
+      job.arrangement_ = plan.arrangement;
+      job.keep_plan(plan);
+    });
+  };
+  observer.on_costs = [in_turn](const scheduler::cost_tracker& costs) {
+    in_turn([costs](cluster_job& job) { job.note_costs(costs); });
   };
   observer.on_stage_lost = [in_turn](stage_id stage, const std::string& reason) {
     in_turn([stage, reason](cluster_job& job) {

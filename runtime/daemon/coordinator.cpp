@@ -31,6 +31,7 @@ void coordinator_state::start(local_coordinator_actor::pointer me, coordinator_o
   self = me;
   options = std::move(given);
   files = options.background->make_strand();
+  book = std::make_shared<profile_book>();
   feed = std::make_shared<trace_feed>([this, me = caf::actor_cast<caf::actor_addr>(self)] {
     if (auto there = caf::actor_cast<local_coordinator_actor>(me))
       caf::anon_send(there, errand{[this] { answer_watchers(); }});
@@ -131,6 +132,7 @@ void coordinator_state::lose(member& who, member_state state, const std::string&
   who.state = state;
   who.reason = reason;
   who.stage.reset();
+  book->forget(who.info.life);
   self->demonitor(who.info.worker.address());
   who.info.worker = nullptr;
   if (running)
@@ -166,9 +168,19 @@ coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
   return {
       [self](join_request& wanted) { return self->state.join(wanted); },
       [](const seed_request&) { return answer{}; },
-      [](const clock_request&) { return clock_answer{now_ns()}; },
+      [self](const clock_request& wanted) {
+        return self->state.tell_clock(wanted, self->current_sender());
+      },
       [self](const leave_request& wanted) { return self->state.leave(wanted); },
       [self](const revocation_list& list) { self->state.revoke(list.pem); },
+      [self](const probe_opened& report) {
+        if (self->state.running)
+          self->state.running->probed(report, self->current_sender());
+      },
+      [self](const probe_result& report) {
+        if (self->state.running)
+          self->state.running->probed(report, self->current_sender());
+      },
       [self](const session_opened& report) {
         if (self->state.running)
           self->state.running->opened(report);

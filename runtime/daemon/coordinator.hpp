@@ -4,6 +4,7 @@
 #include "runtime/daemon/cluster_job.hpp"
 #include "runtime/daemon/job_record.hpp"
 #include "runtime/daemon/messages.hpp"
+#include "runtime/daemon/profile_book.hpp"
 #include "runtime/daemon/trace_feed.hpp"
 #include "runtime/daemon/upload_limits.hpp"
 
@@ -30,6 +31,7 @@ struct coordinator_options {
   std::filesystem::path dir, journal;
   std::uint64_t term = 1;
   double detect_within_s = 4;
+  profile_config profile;
   std::string wire_dtype = "float32";
   bool sealed = false;
   actors::compute_pool* background = nullptr;
@@ -69,6 +71,7 @@ struct coordinator_state {
   void down(const caf::down_msg& why);
   answer submit(submit_request& request);
   answer follow(const follow_request& request);
+  clock_answer tell_clock(const clock_request& wanted, const caf::strong_actor_ptr& sender);
   answer run_command(const command& wanted, const caf::strong_actor_ptr& sender);
   /// `tell` is called once, on any thread.
   void list_trace(const trace_list_request& wanted, std::function<void(trace_listing)> tell);
@@ -86,6 +89,7 @@ struct coordinator_state {
   std::shared_ptr<actors::executor> files; ///< Reads for those who fetch.
   std::shared_ptr<trace_feed> feed;        ///< Of the running job's events.
   std::shared_ptr<copy_keeper> copies;
+  std::shared_ptr<profile_book> book; ///< What members cost.
 
 private:
   struct history {
@@ -120,6 +124,7 @@ private:
   void try_closed();
   void emit(const std::string& job, const nlohmann::json& event);
   job_record* find_job(const std::string& id);
+  nlohmann::json profile_of(const member& who) const;
   answer nodes_json() const;
   answer jobs_json() const;
   answer status_json() const;

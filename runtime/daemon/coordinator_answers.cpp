@@ -1,6 +1,8 @@
 // Of the coordinator: what it tells those who ask.
 #include "runtime/daemon/coordinator.hpp"
 
+#include "actors/clock.hpp"
+
 #include <algorithm>
 
 namespace skippipe::runtime::daemon {
@@ -16,6 +18,26 @@ const char* to_string(member_state state) {
 }
 
 } // namespace
+
+/// Our clock, and a note of what a member knows of it.
+clock_answer coordinator_state::tell_clock(const clock_request& wanted,
+                                           const caf::strong_actor_ptr& sender) {
+  const auto now = actors::real_clock{}.now_ns();
+  const auto known = members_.find(wanted.name);
+  // R8: a node speaks for itself only.
+  if (known != members_.end() && known->second.is_there() && sender
+      && sender->node() == known->second.info.worker.node())
+    book->note_clock(known->second.info.life, wanted.offset_ns, wanted.uncertainty_ns);
+  return {now};
+}
+
+json coordinator_state::profile_of(const member& who) const {
+  std::map<std::uint64_t, std::string> others;
+  for (const auto& [name, other] : members_)
+    if (other.is_there())
+      others[other.info.life] = name;
+  return book->of(who.info.life, others);
+}
 
 answer coordinator_state::nodes_json() const {
   json nodes = json::array();
@@ -42,6 +64,8 @@ answer coordinator_state::nodes_json() const {
               {"device", who.info.device},
               {"cpu", who.info.cpu},
               {"location", who.info.location}};
+    if (who.is_there())
+      node["profile"] = profile_of(who);
     if (who.stage)
       node["stage"] = *who.stage;
     if (name == options.name) {
@@ -82,6 +106,12 @@ answer coordinator_state::status_json() const {
                std::count_if(jobs_.begin(), jobs_.end(),
                              [](const job_record& job) { return job.state == job_state::queued; })},
               {"job", nullptr}};
+  auto& profile = result["profile"] = json::array();
+  for (const auto& [name, who] : members_)
+    if (who.is_there()) {
+      profile.push_back(profile_of(who));
+      profile.back()["name"] = name;
+    }
   if (running) {
     result["job"] = running->status();
     result["job"]["id"] = running->record().id;

@@ -113,6 +113,8 @@ job_host coordinator_state::make_host() {
   host.shelf = &shelf;
   host.feed = feed;
   host.links = options.links;
+  host.profile = options.profile;
+  host.book = book;
   host.wire_dtype = options.wire_dtype;
   host.sealed = options.sealed;
   host.patience_s = 1.5 * options.detect_within_s;

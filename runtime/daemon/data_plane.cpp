@@ -5,6 +5,7 @@
 #include "runtime/config/link_table.hpp"
 #include "runtime/daemon/advertised.hpp"
 #include "runtime/daemon/data_endpoint.hpp"
+#include "runtime/daemon/link_meter.hpp"
 #include "transport/emulated.hpp"
 #include "transport/limited.hpp"
 
@@ -27,7 +28,12 @@ namespace {
 using transport::buffer;
 using transport::errc;
 
-constexpr std::size_t prefix_bytes = sizeof(session_no);
+/// The session, and when the message was sent by the sender's clock.
+struct prefix {
+  session_no session = 0;
+  std::int64_t sent_ns = 0;
+};
+constexpr std::size_t prefix_bytes = sizeof(prefix);
 
 template <class T>
 T read_number(std::span<const std::byte> from) {
@@ -58,7 +64,8 @@ public:
                   buffer payload) override;
   void on_peer_lost(transport::peer_id peer, std::error_code reason) override;
 
-  port* find(transport::peer_id from, std::span<const std::byte>& header, node_id& node);
+  port* find(transport::peer_id from, std::span<const std::byte>& header, node_id& node,
+             std::int64_t& sent_ns);
   void reach(life_id peer, const transport::address& where);
   std::unique_ptr<transport::endpoint> emulate(std::unique_ptr<transport::endpoint> inner,
                                                const emulation_config& emulation);
@@ -140,8 +147,9 @@ public:
         done(make_error_code(errc::unreachable));
       return 0;
     }
-    const auto* prefix = reinterpret_cast<const std::byte*>(&session_);
-    header.insert(header.begin(), prefix, prefix + prefix_bytes);
+    const prefix first{session_, link_meter::now_ns()};
+    const auto* bytes = reinterpret_cast<const std::byte*>(&first);
+    header.insert(header.begin(), bytes, bytes + prefix_bytes);
     return plane_.endpoint->send(life, std::move(header), std::move(payload), std::move(done),
                                  deadline);
   }
@@ -163,6 +171,8 @@ public:
       passed->get_future().wait();
   }
 
+  link_meter meter_;
+
   // Guarded by the plane's mutex.
   transport::handler* handler_ = nullptr;
   std::map<life_id, node_id> nodes_;
@@ -174,17 +184,20 @@ private:
 };
 
 data_plane::port* data_plane::core::find(transport::peer_id from,
-                                         std::span<const std::byte>& header, node_id& node) {
+                                         std::span<const std::byte>& header, node_id& node,
+                                         std::int64_t& sent_ns) {
   if (header.size() < prefix_bytes)
     return nullptr;
+  const auto first = read_number<prefix>(header);
   const std::lock_guard guard{mutex};
-  const auto found = ports.find(read_number<session_no>(header));
+  const auto found = ports.find(first.session);
   if (found == ports.end())
     return nullptr;
   const auto peer = found->second->nodes_.find(from);
   if (peer == found->second->nodes_.end())
     return nullptr;
   node = peer->second;
+  sent_ns = first.sent_ns;
   header = header.subspan(prefix_bytes);
   return found->second;
 }
@@ -192,15 +205,22 @@ data_plane::port* data_plane::core::find(transport::peer_id from,
 buffer data_plane::core::place(transport::peer_id from, std::span<const std::byte> header,
                                std::size_t size, const buffer* offered) {
   node_id node = 0;
-  auto* to = find(from, header, node);
-  return to != nullptr ? to->handler_->place(node, header, size, offered) : buffer{};
+  std::int64_t sent_ns = 0;
+  auto* to = find(from, header, node, sent_ns);
+  if (to == nullptr)
+    return {};
+  to->meter_.began(node, sent_ns, link_meter::now_ns(), size);
+  return to->handler_->place(node, header, size, offered);
 }
 
 void data_plane::core::on_message(transport::peer_id from, std::span<const std::byte> header,
                                   buffer payload) {
   node_id node = 0;
-  if (auto* to = find(from, header, node))
+  std::int64_t sent_ns = 0;
+  if (auto* to = find(from, header, node, sent_ns)) {
+    to->meter_.ended(node, sent_ns, link_meter::now_ns(), payload.size());
     to->handler_->on_message(node, header, std::move(payload));
+  }
 }
 
 void data_plane::core::on_peer_lost(transport::peer_id peer, std::error_code reason) {
@@ -336,6 +356,15 @@ void data_plane::scale_gradients(double factor) { core_->gradient_scale = factor
 life_id data_plane::life() const { return core_->life; }
 const transport::address& data_plane::address() const { return core_->address; }
 const std::string& data_plane::where() const { return core_->where; }
+
+std::vector<actors::link_sample> data_plane::take_samples(session_no session) {
+  if (!node_.emulation.location.empty())
+    return {};
+  const std::lock_guard guard{core_->mutex};
+  const auto found = core_->ports.find(session);
+  return found == core_->ports.end() ? std::vector<actors::link_sample>{}
+                                     : found->second->meter_.take();
+}
 
 std::unique_ptr<transport::endpoint> data_plane::open_session(session_no session) {
   return std::make_unique<port>(*core_, session);

@@ -2,9 +2,11 @@
 //
 // A peer is known by its `life`: 32 bits of its name's hash, 32 random bits of this start. So a node that
 // comes back is another peer, and whoever shows a certificate can only be the node that it names. Every
-// header begins with the session it belongs to: what an older session sent is refused.
+// header begins with the session it belongs to, so that what an older session sent is refused, and with the
+// time when it was sent, which says what the links are like.
 #pragma once
 
+#include "actors/protocol/messages.hpp"
 #include "runtime/config/node_config.hpp"
 #include "runtime/daemon/data_endpoint.hpp"
 #include "runtime/daemon/messages.hpp"
@@ -45,6 +47,9 @@ public:
   /// This session's part, where peers are the session's node numbers. Its addresses come from
   /// `peer_address`. Close it before this.
   std::unique_ptr<transport::endpoint> open_session(session_no session);
+
+  /// What has arrived in this session since the last call says of its links; nothing where they are emulated.
+  std::vector<actors::link_sample> take_samples(session_no session);
 
   /// Emulation: nominal bytes per real byte of gradients, once their size is known.
   void scale_gradients(double factor);

@@ -117,7 +117,14 @@ void membership::stay(const coordinator_actor& where) {
   // Often at first, for a good estimate soon; then to follow the drift.
   for (unsigned asked = 0; member; ++asked) {
     const auto begin = now_ns();
-    self->request(where, std::chrono::seconds{2}, clock_request{asked})
+    clock_request question{asked};
+    if (asked > 0) {
+      const auto known = options_.clock->at(begin);
+      question.name = options_.introduction.name;
+      question.offset_ns = known.offset_ns;
+      question.uncertainty_ns = known.uncertainty_ns;
+    }
+    self->request(where, std::chrono::seconds{2}, question)
         .receive(
             [&](const clock_answer& reply) { options_.clock->add(begin, reply.now_ns, now_ns()); },
             [](const caf::error&) {});

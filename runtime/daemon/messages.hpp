@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/daemon/file_messages.hpp"
+#include "runtime/daemon/profile_messages.hpp"
 #include "runtime/daemon/security_messages.hpp"
 #include "runtime/daemon/trace_messages.hpp"
 #include "runtime/daemon/wire.hpp"
@@ -28,6 +29,13 @@ struct session_peer {
   std::uint64_t life = 0; ///< On the data plane, see data_plane.
   std::string name, location;
   wire_bytes address;
+};
+/// Scheduler to node: be ready to be probed by these peers, and to probe them.
+struct probe_open {
+  session_no session = 0; ///< Of the probing, like one of a job.
+  node_id node = 0;
+  std::uint64_t most_bytes = 0; ///< Of one payload.
+  std::vector<session_peer> peers;
 };
 /// Scheduler to node: take part in a job.
 struct session_open {
@@ -92,11 +100,12 @@ struct trace_batch {
 };
 
 /// A member as the scheduler speaks to it.
-using worker_actor = caf::typed_actor<caf::reacts_to<session_open>, caf::reacts_to<session_message>,
-                                      caf::reacts_to<session_peer_gone>,
-                                      caf::reacts_to<session_close>, caf::reacts_to<dismissal>,
-                                      caf::reacts_to<revocation_list>, caf::reacts_to<copy_order>,
-                                      caf::replies_to<file_part_request>::with<file_part>>;
+using worker_actor = caf::typed_actor<
+    caf::reacts_to<session_open>, caf::reacts_to<session_message>,
+    caf::reacts_to<session_peer_gone>, caf::reacts_to<session_close>, caf::reacts_to<dismissal>,
+    caf::reacts_to<revocation_list>, caf::reacts_to<copy_order>,
+    caf::replies_to<file_part_request>::with<file_part>, caf::reacts_to<probe_open>,
+    caf::reacts_to<probe_pair>, caf::reacts_to<probe_close>>;
 
 // -- membership --------------------------------------------------------------------
 
@@ -141,9 +150,11 @@ struct join_answer {
 struct seed_request {
   std::uint32_t version = protocol_version;
 };
-/// Asks for the scheduler's clock.
+/// Asks for the scheduler's clock; a member says what it knows of it so far.
 struct clock_request {
   std::uint64_t number = 0;
+  std::string name; ///< Empty: nobody's.
+  std::int64_t offset_ns = 0, uncertainty_ns = 0;
 };
 struct clock_answer {
   std::int64_t now_ns = 0;
@@ -195,7 +206,8 @@ using coordinator_actor = caf::typed_actor<
     caf::replies_to<seed_request>::with<answer>, caf::replies_to<join_request>::with<join_answer>,
     caf::replies_to<clock_request>::with<clock_answer>,
     caf::replies_to<leave_request>::with<answer>, caf::reacts_to<revocation_list>,
-    caf::reacts_to<session_opened>, caf::reacts_to<session_closed>, caf::reacts_to<session_message>,
+    caf::reacts_to<probe_opened>, caf::reacts_to<probe_result>, caf::reacts_to<session_opened>,
+    caf::reacts_to<session_closed>, caf::reacts_to<session_message>,
     caf::replies_to<snapshot_part>::with<answer>, caf::reacts_to<trace_batch>,
     caf::reacts_to<copy_report>, caf::replies_to<file_part_request>::with<file_part>,
     caf::replies_to<submit_request>::with<answer>, caf::replies_to<follow_request>::with<answer>,
@@ -210,6 +222,10 @@ template <class F>
 typename F::result_type inspect(F& f, session_peer& x) {
   return f(caf::meta::type_name("skippipe.session_peer"), x.node, x.life, x.name, x.location,
            x.address);
+}
+template <class F>
+typename F::result_type inspect(F& f, probe_open& x) {
+  return f(caf::meta::type_name("skippipe.probe_open"), x.session, x.node, x.most_bytes, x.peers);
 }
 template <class F>
 typename F::result_type inspect(F& f, session_open& x) {
@@ -267,7 +283,8 @@ typename F::result_type inspect(F& f, seed_request& x) {
 }
 template <class F>
 typename F::result_type inspect(F& f, clock_request& x) {
-  return f(caf::meta::type_name("skippipe.clock_request"), x.number);
+  return f(caf::meta::type_name("skippipe.clock_request"), x.number, x.name, x.offset_ns,
+           x.uncertainty_ns);
 }
 template <class F>
 typename F::result_type inspect(F& f, clock_answer& x) {

@@ -179,6 +179,7 @@ private:
     std::filesystem::create_directories(options.journal);
     options.term = folder_.next("term");
     options.detect_within_s = config_.detect_within_s;
+    options.profile = config_.profile;
     options.wire_dtype = config_.wire_dtype;
     options.sealed = config_.sealed;
     options.background = background_.get();

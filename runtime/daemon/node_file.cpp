@@ -67,6 +67,17 @@ std::string node_file_text(const node_config& node) {
                    {"log", toml::table{{"level", node.log_level}}}};
   if (node.metrics)
     file.insert("metrics", toml::table{{"listen", node.metrics->text()}});
+  const auto& p = node.profile;
+  file.insert("profile", toml::table{{"enabled", p.enabled},
+                                     {"warmup_microbatches", p.warmup_microbatches},
+                                     {"warmup_s", p.warmup_s},
+                                     {"probe_bytes", static_cast<std::int64_t>(p.probe_bytes)},
+                                     {"probe_s", p.probe_s},
+                                     {"probe_total_s", p.probe_total_s},
+                                     {"fresh_s", p.fresh_s},
+                                     {"replan_gain", p.replan_gain},
+                                     {"replan_confirm", p.replan_confirm},
+                                     {"replan_pause", p.replan_pause}});
   const auto& e = node.emulation;
   toml::table emulation{{"compute_s", e.compute_s},
                         {"payload_bytes", static_cast<std::int64_t>(e.payload_bytes)},

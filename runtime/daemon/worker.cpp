@@ -112,6 +112,12 @@ local_worker_actor::behavior_type worker(local_worker_actor::stateful_pointer<wo
         if (order.session == self->state.wanted)
           self->state.close();
       },
+      [self](const probe_open& order) { self->state.open_probe(order); },
+      [self](const probe_pair& order) { self->state.probe(order); },
+      [self](const probe_close& order) {
+        if (order.session == self->state.probing)
+          self->state.close_probe();
+      },
       [self](const dismissal& order) {
         self->state.close();
         self->state.options.on_dismissed(order.reason);
@@ -121,6 +127,7 @@ local_worker_actor::behavior_type worker(local_worker_actor::stateful_pointer<wo
       [self](const file_part_request& wanted) { return self->state.read_copy(wanted); },
       [self](const new_coordinator& fresh) {
         self->state.close();
+        self->state.close_probe();
         self->state.coordinator = fresh.handle;
         // What we know and it may not.
         if (const auto pem = self->state.options.revoked(); fresh.handle && !pem.empty())

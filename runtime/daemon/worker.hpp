@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/daemon/copy_shelf.hpp"
+#include "runtime/daemon/link_probe.hpp"
 #include "runtime/daemon/worker_session.hpp"
 
 #include <functional>
@@ -42,6 +43,9 @@ struct worker_state {
   void close();
   void take_copy(const copy_order& order);
   caf::result<file_part> read_copy(const file_part_request& wanted);
+  void open_probe(const probe_open& order);
+  void probe(const probe_pair& order);
+  void close_probe();
 
   local_worker_actor::pointer self = nullptr;
   worker_options options;
@@ -50,6 +54,10 @@ struct worker_state {
   session_no wanted = 0;              ///< Opening or open.
   node_id node = 0;                   ///< Our number in it.
   std::shared_ptr<worker_session> session;
+  session_no probing = 0; ///< The one in `probes`,
+  node_id probe_node = 0; ///< and our number in it.
+  std::shared_ptr<std::unique_ptr<link_probe>> probes =
+      std::make_shared<std::unique_ptr<link_probe>>(); ///< The desk's.
 };
 
 local_worker_actor::behavior_type worker(local_worker_actor::stateful_pointer<worker_state> self,

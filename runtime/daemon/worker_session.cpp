@@ -50,7 +50,7 @@ public:
   net(const session_open& order, worker_actor worker, coordinator_actor coordinator,
       data_plane& plane, link_receiver receiver)
       : session_(order.session), self_(order.node), worker_(std::move(worker)),
-        coordinator_(std::move(coordinator)) {
+        coordinator_(std::move(coordinator)), plane_(plane) {
     auto endpoint = plane.open_session(order.session);
     if (!order.secret.empty()) {
       transport::sealed_options seal;
@@ -82,6 +82,8 @@ public:
     else
       data_->send(to, std::move(message), std::move(tensor));
   }
+
+  std::vector<link_sample> take_samples() override { return plane_.take_samples(session_); }
 
   /// From now on what is lost on its way is recorded there.
   void record_in(std::shared_ptr<environment> env) { env_ = std::move(env); }
@@ -116,6 +118,7 @@ private:
   std::weak_ptr<environment> env_;
   const worker_actor worker_;
   const coordinator_actor coordinator_;
+  data_plane& plane_;
   transport::endpoint* endpoint_ = nullptr; ///< Of data_.
   std::unique_ptr<transport_link> data_;
 };
@@ -159,6 +162,9 @@ worker_session::worker_session(const worker_host& host, session_open order, work
   options.router = router_;
   options.env = env_;
   options.make_shard = make_factory();
+  const auto& profile = host_.config->profile;
+  if (profile.enabled && emulation.compute_s == 0)
+    options.warm_up = {profile.warmup_microbatches, profile.warmup_s};
   node_ = host_.system->spawn(actors::node, std::move(options));
   router_->set_node(node_);
 }

@@ -83,4 +83,5 @@ def main():
         print("12 iterations on 8 daemons equal the embedded run; %d flows close" % len(starts))
 
 
-main()
+if __name__ == "__main__":
+    main()

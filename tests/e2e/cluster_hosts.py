@@ -3,7 +3,8 @@
 
 usage: cluster_hosts.py SKIPPIPE SOURCE_DIR veth-ucx|veth-tls|relay-tls
 
-veth: a bridge, 200 Mbit/s from each host. relay: 150 ms for every frame, each way. Ends with 77 and says why
+veth: a bridge, 200 Mbit/s from each host. relay: 150 ms for every frame, each way. Both are found by the
+probes before the job. Ends with 77 and says why
 where hosts cannot be made.
 """
 import json
@@ -112,6 +113,18 @@ def main():
             if how == "relay":
                 # Four stages there and back, three hops each way at least: the delay is really there.
                 assert min(times) > 6 * 0.150, times
+            known = subprocess.run(hosts.command(3, program, "nodes", "--cluster", hosts.addresses[3] + ":7000",
+                                                 "--keys", str(folder / "keys/h3"), "--json"), cwd=folder,
+                                   capture_output=True, text=True, check=True)
+            links = {}
+            for node in json.loads(known.stdout)["nodes"]:
+                if node["name"] != "h0":
+                    assert node["profile"]["links"] == 3, node
+                    links[node["name"]] = node["profile"]["slowest"]
+            if how == "veth":  # 200 Mbit/s, of which the frames' headers take their share.
+                assert all(0.75 < 8 * x["bandwidth_Bps"] / 200e6 < 1.25 for x in links.values()), links
+            else:
+                assert all(0.9 < x["latency_s"] / 0.150 < 1.5 for x in links.values()), links
             print("%s: equal to the embedded run, iterations of %s s" % (kind, ["%.2f" % t for t in times]))
         except BaseException:
             for log in sorted(folder.glob("*.log")):

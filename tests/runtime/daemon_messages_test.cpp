@@ -84,7 +84,12 @@ TEST_CASE("messages of the control plane survive the wire and damage", "[daemon]
   check(system, trace_batch{3, 1, 4, 5, 6, "a"});
   check(system, join_answer{"no", true, 4, "c"});
   check(system, seed_request{2});
-  check(system, clock_request{3});
+  check(system, clock_request{3, "n", -4, 5});
+  check(system, probe_open{3, 1, 4, {{1, 2, "n", "l", "a"}}});
+  check(system, probe_opened{3, 1, "why"});
+  check(system, probe_pair{3, 1, 4, 5});
+  check(system, probe_result{3, 1, 2, 4, 5, 6, "why"});
+  check(system, probe_close{3});
   check(system, clock_answer{4});
   check(system, leave_request{"n", 2});
   check(system, answer{"t", "e"});

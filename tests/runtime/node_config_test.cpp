@@ -65,6 +65,7 @@ TEST_CASE("the default files are what absent keys mean", "[config][node]") {
   CHECK(node->transfer_share == empty->transfer_share);
   CHECK(node->max_upload_mbps == empty->max_upload_mbps);
   CHECK(node->trace == empty->trace);
+  CHECK(node->profile == empty->profile);
 
   const auto cluster = cluster_of(default_file("cluster"));
   REQUIRE(cluster.problems == "");
@@ -91,6 +92,23 @@ TEST_CASE("a worker on a LAN is read in full", "[config][node]") {
   CHECK(node->ca == "dir/ca.pem"); // Beside the configuration file.
   CHECK(node->detect_within_s == 2);
   CHECK(node->metrics == address{"127.0.0.1", 9400});
+}
+
+TEST_CASE("what may be measured is read and bounded", "[config][node]") {
+  const auto [node, problems] = node_of("[profile]\nenabled = false\nwarmup_microbatches = 0\n"
+                                        "probe_bytes = 65536\nreplan_gain = 0.5\n");
+  REQUIRE(problems == "");
+  CHECK_FALSE(node->profile.enabled);
+  CHECK(node->profile.warmup_microbatches == 0);
+  CHECK(node->profile.probe_bytes == 65536);
+  CHECK(node->profile.replan_gain == 0.5);
+  const auto wrong = node_of("[profile]\nprobe_bytes = 1000\nprobe_s = 0\nreplan_gain = 0\n"
+                             "replan_confirm = 0\nreplan_cofirm = 1\n");
+  CHECK(wrong.problems.find("profile.probe_bytes: expected") != std::string::npos);
+  CHECK(wrong.problems.find("profile.probe_s: expected") != std::string::npos);
+  CHECK(wrong.problems.find("profile.replan_gain: expected") != std::string::npos);
+  CHECK(wrong.problems.find("profile.replan_confirm: expected") != std::string::npos);
+  CHECK(wrong.problems.find("did you mean 'replan_confirm'") != std::string::npos);
 }
 
 TEST_CASE("a node that only dials out is read", "[config][node]") {
