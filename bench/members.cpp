@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace skippipe::runtime;
@@ -42,6 +43,7 @@ local_worker_actor::behavior_type idle_worker(local_worker_actor::pointer) {
 struct member {
   std::unique_ptr<control_plane> plane;
   clock_offset clock;
+  bool was_in = false;
   local_worker_actor worker;
   std::unique_ptr<membership> joined;
 
@@ -87,12 +89,12 @@ int main(int argc, char** argv) {
     join.plane = one.plane.get();
     join.seeds = {*scheduler};
     join.worker = one.worker;
-    join.incarnation = [] { return std::uint64_t{1}; };
+    join.incarnation = [n = std::uint64_t{0}]() mutable { return ++n; };
     join.clock = &one.clock;
     join.detect_within_s = control.detect_within_s;
     join.log = complain;
-    join.on_joined = [&in, count](const std::string&) {
-      if (++in == count) {
+    join.on_joined = [&in, &one, count](const std::string&) {
+      if (!std::exchange(one.was_in, true) && ++in == count) {
         std::printf("joined %d\n", count);
         std::fflush(stdout);
       }
