@@ -35,6 +35,9 @@ local_worker_actor::behavior_type idle_worker(local_worker_actor::pointer) {
           [](const file_part_request&) {
             return file_part{{}, "nothing here"};
           },
+          [](const probe_open&) {},
+          [](const probe_pair&) {},
+          [](const probe_close&) {},
           [](const new_coordinator&) {},
           [](const errand&) {},
           [](caf::update_atom) {}};

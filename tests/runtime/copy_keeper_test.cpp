@@ -74,7 +74,10 @@ struct world {
                                [this, name](const copy_order& order) {
                                  orders.push_back({name, order});
                                },
-                               [](const file_part_request&) { return file_part{}; }};
+                               [](const file_part_request&) { return file_part{}; },
+                               [](const probe_open&) {},
+                               [](const probe_pair&) {},
+                               [](const probe_close&) {}};
                      })});
   }
   void remove(const std::string& name) {
