@@ -150,7 +150,7 @@ search::move search::pick() {
   const bool hops = state_.hops() > 0;
   const double reinserting = hops && problem_.stages <= path_insertion::most_stages ? 0.3 : 0;
   // Within a stage the other moves change who does what just as well.
-  const double swapping = fixed_arrangement_ ? 0.02 : 0.2, colliding = 0.3, retiming = 0.3;
+  const double swapping = fixed_arrangement_ ? 0.02 : 0.4, colliding = 0.3, retiming = 0.3;
   double x = random_.unit() * (reinserting + swapping + colliding + retiming);
   if ((x -= reinserting) < 0)
     return move::reinsert;
