@@ -60,7 +60,7 @@ TEST_CASE("R2 R3 R4: after any node leaves the new plan is valid, whoever moves 
   random_source random(31);
   int moved = 0;
   int replanned = 0, afresh = 0;
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 200; ++i) {
     const instance x = testing::random_instance(random);
     const auto made = make_plan(x, steps(200));
     const plan* running = std::get_if<plan>(&made);
@@ -116,8 +116,8 @@ TEST_CASE("R2 R3 R4: after any node leaves the new plan is valid, whoever moves 
     });
     REQUIRE(stays);
   }
-  CHECK(replanned > 150);
-  CHECK(moved > 5);
+  CHECK(replanned > 75);
+  CHECK(moved > 3);
   CHECK(afresh < replanned / 10);
 }
 
@@ -164,7 +164,7 @@ TEST_CASE("R2 R3 R4: slower nodes and links never cost more than the running pla
           "[scheduler][replan]") {
   random_source random(77);
   int replanned = 0, better = 0;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 150; ++i) {
     const instance x = testing::random_instance(random);
     const auto made = make_plan(x, steps(200));
     const plan* running = std::get_if<plan>(&made);
@@ -198,6 +198,6 @@ TEST_CASE("R2 R3 R4: slower nodes and links never cost more than the running pla
     ++replanned;
     better += p.makespan_s < as_it_runs * 0.99;
   }
-  CHECK(replanned > 100);
-  CHECK(better > 20);
+  CHECK(replanned > 50);
+  CHECK(better > 10);
 }
