@@ -1,6 +1,6 @@
 // Preloaded, it makes the steady clock of each thread run by the CPU time that the thread gets, so that a busy
 // machine measures planners as if every thread had a core of its own. For programs whose main thread starts
-// the others, all of which compute. Usage: LD_PRELOAD=build/libbench_cpu_clock.so build/bench_scheduler_replan ...
+// the others, all of which compute. Usage: LD_PRELOAD=build/bench/libbench_cpu_clock.so build/bench_scheduler_replan ...
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <time.h>
