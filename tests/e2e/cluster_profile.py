@@ -33,19 +33,21 @@ def main():
             assert 20 * 65536 <= probing["bytes"] <= 20 * PROBE_BYTES, probing
             assert probing["seconds"] < 15, probing
             done = job.finish()
-            clocks = wait_until("clocks", lambda: all("clock_uncertainty_s" in node["profile"] for name, node
-                                                      in cluster.nodes().items() if name != "node-0") and cluster.nodes())
+            def members():
+                found = {name: node for name, node in cluster.nodes().items() if not node["scheduler"]}
+                return all("clock_uncertainty_s" in node["profile"] for node in found.values()) and found
+
+            clocks = wait_until("clocks", members)
+            assert len(clocks) == 5, clocks
             for name, node in clocks.items():
-                if name == "node-0":
-                    continue  # It schedules.
                 profile = node["profile"]
                 assert 0 < profile["forward_s"] < 1 and 0 < profile["backward_s"] < 1, (name, profile)
                 assert (profile["loss_s"] > 0) == (profile["stage"] == 0), (name, profile)
                 assert profile["links"] == 4, (name, profile)
                 slowest = profile["slowest"]
                 assert slowest["peer"] in clocks and slowest["peer"] != name, (name, profile)
-                # The same machine.
-                assert 0 <= slowest["latency_s"] < 0.1 and slowest["bandwidth_Bps"] > 1e6, (name, profile)
+                # The same machine, however busy.
+                assert 0 <= slowest["latency_s"] < 1 and slowest["bandwidth_Bps"] > 1e4, (name, profile)
                 # The same clock, too; and it is known how well that is known.
                 assert 0 < profile["clock_uncertainty_s"] < 0.5, (name, profile)
                 assert abs(profile["clock_offset_s"]) <= profile["clock_uncertainty_s"] + 0.05, (name, profile)
