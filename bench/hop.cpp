@@ -74,6 +74,7 @@ public:
     return result;
   }
   void reset() override { inner_.reset(); }
+  actors::payload blank() override { return inner_.blank(); }
   actors::payload first_infer(microbatch_id batch) override { return inner_.first_infer(batch); }
   actors::payload infer(const actors::payload& input) override { return inner_.infer(input); }
   actors::loss_output infer_loss(microbatch_id batch, const actors::payload& hidden) override {
