@@ -86,8 +86,7 @@ TEST_CASE("while costs stay what they are the plan does, too", "[actors][simulat
   CHECK(result.plans.empty());
 }
 
-TEST_CASE("a node that takes three times as long gets less to do",
-          "[actors][simulation][costs]") {
+TEST_CASE("a node that takes three times as long gets less to do", "[actors][simulation][costs]") {
   equal_machines world;
   world.options.slowdowns = {{2, 2'500 * ms, 3}};
   const auto result = sim_cluster{world.options}.run();
