@@ -37,12 +37,12 @@ def main():
             assert 0.7 * planned < last["iteration_s"] < 3 * planned, (planned, last)
             notes = [e["text"] for e in run.of("note") if e["text"].startswith("emulation: ")]
             assert len(notes) == 1, run.of("note")
-            # An emulation that cannot be held says so: 4096 tokens through a layer this wide take hundreds of
+            # An emulation that cannot be held says so: 2048 tokens through a layer this wide take hundreds of
             # milliseconds on any core, and a task has 59.
             run = cluster.train("job.toml", "--iterations", "1", "--set", "pipeline.strategy=random", "--set",
                                 "model.dim=512", "--set", "model.heads=8", "--set", "model.ffn=1536", "--set",
-                                "pipeline.microbatch_size=256", "--set", "pipeline.microbatches_per_origin=1",
-                                "--set", "checkpoint.store=scheduler")
+                                "pipeline.microbatch_size=128", "--set", "pipeline.microbatches_per_origin=1",
+                                "--set", "checkpoint.store=scheduler", "--set", "train.eval_batches=1")
             run.finish()
             assert "INVALID" in run.of("note")[-1]["text"], run.of("note")
             print("planned %.1f s, took %.1f s; %s" % (planned, last["iteration_s"], notes[0]))
