@@ -22,8 +22,9 @@ function(skippipe_test name)
   add_executable(test_${name} ${ARG_SOURCES})
   target_link_libraries(test_${name} PRIVATE ${ARG_DEPS} skippipe_catch_main)
   if(SKIPPIPE_SANITIZE)
-    # Ten times slower: tests of many random cases take fewer.
+    # Ten times slower: tests of many random cases take fewer, and all may take longer.
     target_compile_definitions(test_${name} PRIVATE SKIPPIPE_SANITIZED)
+    math(EXPR ARG_TIMEOUT "3 * ${ARG_TIMEOUT}")
   endif()
   target_compile_definitions(test_${name} PRIVATE
     SKIPPIPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SKIPPIPE_BINARY_DIR="${CMAKE_BINARY_DIR}")

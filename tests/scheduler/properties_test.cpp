@@ -6,6 +6,7 @@
 #include "scheduler/simulator.hpp"
 
 #include "independent.hpp"
+#include "tests/sanitized.hpp"
 
 #include <catch2/catch.hpp>
 #include <rapidcheck.h>
@@ -21,11 +22,7 @@ using skippipe::scheduler::testing::timed_task;
 
 namespace {
 
-#ifdef SKIPPIPE_SANITIZED
-constexpr int share_of_cases = 10; // One in so many.
-#else
-constexpr int share_of_cases = 1;
-#endif
+constexpr int share_of_cases = one_case_in(10);
 
 /// Checks `cases` random cases, always the same ones.
 template <class Property>

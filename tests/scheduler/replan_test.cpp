@@ -3,6 +3,7 @@
 #include "scheduler/simulator.hpp"
 
 #include "generate.hpp"
+#include "tests/sanitized.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -53,6 +54,8 @@ planner_options two_threads(std::uint64_t count) {
   return options;
 }
 
+constexpr int share_of_cases = one_case_in(5);
+
 } // namespace
 
 TEST_CASE("R2 R3 R4: after any node leaves the new plan is valid, whoever moves is worth it",
@@ -60,7 +63,7 @@ TEST_CASE("R2 R3 R4: after any node leaves the new plan is valid, whoever moves 
   random_source random(31);
   int moved = 0;
   int replanned = 0, afresh = 0;
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 200 / share_of_cases; ++i) {
     const instance x = testing::random_instance(random);
     const auto made = make_plan(x, steps(200));
     const plan* running = std::get_if<plan>(&made);
@@ -116,9 +119,9 @@ TEST_CASE("R2 R3 R4: after any node leaves the new plan is valid, whoever moves 
     });
     REQUIRE(stays);
   }
-  CHECK(replanned > 75);
-  CHECK(moved > 3);
-  CHECK(afresh < replanned / 10);
+  CHECK(replanned > 75 / share_of_cases);
+  CHECK(moved >= 4 / share_of_cases);
+  CHECK(afresh < replanned / 10 + share_of_cases);
 }
 
 TEST_CASE("R4: more in flight at an origin than it can hold is refused", "[scheduler][replan]") {
@@ -164,7 +167,7 @@ TEST_CASE("R2 R3 R4: slower nodes and links never cost more than the running pla
           "[scheduler][replan]") {
   random_source random(77);
   int replanned = 0, better = 0;
-  for (int i = 0; i < 150; ++i) {
+  for (int i = 0; i < 150 / share_of_cases; ++i) {
     const instance x = testing::random_instance(random);
     const auto made = make_plan(x, steps(200));
     const plan* running = std::get_if<plan>(&made);
@@ -198,6 +201,6 @@ TEST_CASE("R2 R3 R4: slower nodes and links never cost more than the running pla
     ++replanned;
     better += p.makespan_s < as_it_runs * 0.99;
   }
-  CHECK(replanned > 50);
-  CHECK(better > 10);
+  CHECK(replanned > 50 / share_of_cases);
+  CHECK(better >= 10 / share_of_cases);
 }

@@ -7,6 +7,7 @@
 #include "scheduler/search_state.hpp"
 
 #include "generate.hpp"
+#include "tests/sanitized.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -34,11 +35,7 @@ planner_options steps(std::uint64_t count, std::uint64_t seed = 1) {
 
 } // namespace
 
-#ifdef SKIPPIPE_SANITIZED
-constexpr int share_of_cases = 5; // One in so many.
-#else
-constexpr int share_of_cases = 1;
-#endif
+constexpr int share_of_cases = one_case_in(10);
 
 TEST_CASE("R2 R3 R4: what the search returns is valid, no bound exceeds it",
           "[scheduler][search]") {
