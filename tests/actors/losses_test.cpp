@@ -1,6 +1,7 @@
 // Nodes that die, freeze, leave and lose their links at any time while a simulated cluster trains
 // (R1, R5, R7, R12).
 #include "losses_problem.hpp"
+#include "tests/sanitized.hpp"
 
 using namespace skippipe;
 using namespace skippipe::actors;
@@ -8,11 +9,7 @@ using namespace skippipe::actors::simulation;
 
 namespace {
 
-#ifdef SKIPPIPE_SANITIZED
-constexpr std::uint64_t seeds = 100;
-#else
-constexpr std::uint64_t seeds = 1000;
-#endif
+constexpr std::uint64_t seeds = 1000 / one_case_in(10);
 
 } // namespace
 
