@@ -64,21 +64,23 @@ struct world {
   void run() { dynamic_cast<caf::scheduler::test_coordinator&>(system->scheduler()).run(); }
 
   void add(const std::string& name) {
-    nodes.push_back({name, "10.0.0.1", system->spawn([this, name]() -> worker_actor::behavior_type {
-                       return {[](const session_open&) {},
-                               [](const session_message&) {},
-                               [](const session_peer_gone&) {},
-                               [](const session_close&) {},
-                               [](const dismissal&) {},
-                               [](const revocation_list&) {},
-                               [this, name](const copy_order& order) {
-                                 orders.push_back({name, order});
-                               },
-                               [](const file_part_request&) { return file_part{}; },
-                               [](const probe_open&) {},
-                               [](const probe_pair&) {},
-                               [](const probe_close&) {}};
-                     })});
+    // The name is an argument: without any, CAF 0.17 binds a reference to a tuple that is not there.
+    const auto act = [this](const std::string& name) -> worker_actor::behavior_type {
+      return {[](const session_open&) {},
+              [](const session_message&) {},
+              [](const session_peer_gone&) {},
+              [](const session_close&) {},
+              [](const dismissal&) {},
+              [](const revocation_list&) {},
+              [this, name](const copy_order& order) {
+                orders.push_back({name, order});
+              },
+              [](const file_part_request&) { return file_part{}; },
+              [](const probe_open&) {},
+              [](const probe_pair&) {},
+              [](const probe_close&) {}};
+    };
+    nodes.push_back({name, "10.0.0.1", system->spawn(act, name)});
   }
   void remove(const std::string& name) {
     std::erase_if(nodes, [&](copy_candidate& one) {
