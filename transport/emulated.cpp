@@ -1,6 +1,7 @@
 #include "transport/emulated.hpp"
 
 #include "transport/interface_model.hpp"
+#include "transport/sender_side.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -27,33 +28,21 @@ struct transfer {
   request_id inner = 0; ///< Once handed to the wrapped endpoint.
 };
 
-/// The emulated network of one node. Timer tasks keep it alive; it does not own the timer, whose
-/// thread must not be the one that ends it.
-class network : public handler, public std::enable_shared_from_this<network> {
+/// The emulated network of one node.
+class network final : public sender_side, public std::enable_shared_from_this<network> {
 public:
   network(std::unique_ptr<endpoint> inner, emulation_options options, timer& time)
-      : inner_(std::move(inner)), options_(std::move(options)), time_(time),
+      : sender_side(std::move(inner)), options_(std::move(options)), time_(time),
         model_(options_.interface_Bps > 0 ? options_.interface_Bps : interface_model::unlimited) {}
 
-  endpoint& inner() noexcept { return *inner_; }
-  void set_owner(handler& h) noexcept { owner_ = &h; }
-
   request_id send(peer_id to, std::vector<std::byte> header, buffer payload, completion done,
-                  nanoseconds deadline);
-  void cancel(request_id id) { give_up(id, errc::canceled); }
-  void give_up_all(errc code);
-  void give_up_peer(peer_id peer, errc code);
-
-  buffer place(peer_id from, std::span<const std::byte> header, std::size_t size,
-               const buffer* offered) override {
-    return owner_->place(from, header, size, offered);
+                  nanoseconds deadline) override;
+  void cancel(request_id id) override { give_up(id, errc::canceled); }
+  void give_up_peer(peer_id peer, errc code) override {
+    give_up_if([peer](const transfer& t) { return t.to == peer; }, code);
   }
-  void on_message(peer_id from, std::span<const std::byte> header, buffer payload) override {
-    owner_->on_message(from, header, std::move(payload));
-  }
-  void on_peer_lost(peer_id peer, std::error_code reason) override {
-    give_up_peer(peer, errc::peer_lost);
-    owner_->on_peer_lost(peer, reason);
+  void give_up_all(errc code) override {
+    give_up_if([](const transfer&) { return true; }, code);
   }
 
 private:
@@ -63,7 +52,7 @@ private:
   void fly(request_id id, transfer& t, nanoseconds arrival);
   void arm_interface(nanoseconds now);
   void arm_deadlines();
-  completion remove(request_id id, request_id& inner);
+  completion remove(request_id id, request_id& handed);
   emulated_link link_to(peer_id peer) const {
     return options_.link ? options_.link(peer) : emulated_link{};
   }
@@ -74,7 +63,6 @@ private:
   void arrive(request_id id);
   void settle(request_id id, std::error_code code);
   void give_up(request_id id, errc code);
-  void report(completion done, std::error_code code);
   template <class Predicate>
   void give_up_if(Predicate concerned, errc code);
   template <void (network::*F)()>
@@ -85,10 +73,8 @@ private:
     });
   }
 
-  const std::unique_ptr<endpoint> inner_;
   const emulation_options options_;
   timer& time_;
-  handler* owner_ = nullptr;
 
   std::mutex mutex_; ///< Guards the rest; never held while calling out, but for `timer::at`.
   std::map<request_id, transfer> pending_;
@@ -236,23 +222,23 @@ void network::arrive(request_id id) {
     t.header = std::move(it->second.header);
     t.payload = std::move(it->second.payload);
   }
-  const request_id inner = inner_->send(
+  const request_id handed = inner().send(
       t.to, std::move(t.header), std::move(t.payload),
       [self = shared_from_this(), id](std::error_code code) { self->settle(id, code); });
   const std::lock_guard guard(mutex_);
   if (const auto it = pending_.find(id); it != pending_.end())
-    it->second.inner = inner;
+    it->second.inner = handed;
 }
 
 /// Takes a transfer out of everything; empty when it is gone already.
-completion network::remove(request_id id, request_id& inner) {
+completion network::remove(request_id id, request_id& handed) {
   const auto it = pending_.find(id);
   if (it == pending_.end())
     return {};
   transfer t = std::move(it->second);
   pending_.erase(it);
   deadlines_.erase({t.deadline, id});
-  inner = t.inner;
+  handed = t.inner;
   if (t.where == transfer::at::interface) {
     auto& queue = queues_.at(t.to);
     const bool sending = queue.front() == id;
@@ -272,8 +258,8 @@ void network::settle(request_id id, std::error_code code) {
   completion done;
   {
     const std::lock_guard guard(mutex_);
-    request_id inner = 0;
-    done = remove(id, inner);
+    request_id handed = 0;
+    done = remove(id, handed);
   }
   if (done)
     done(code); // inside a callback of the wrapped endpoint
@@ -281,24 +267,15 @@ void network::settle(request_id id, std::error_code code) {
 
 void network::give_up(request_id id, errc code) {
   completion done;
-  request_id inner = 0;
+  request_id handed = 0;
   {
     const std::lock_guard guard(mutex_);
-    done = remove(id, inner);
+    done = remove(id, handed);
   }
-  if (inner != 0)
-    inner_->cancel(inner);
+  if (handed != 0)
+    inner().cancel(handed);
   if (done)
     report(std::move(done), code);
-}
-
-/// Completions run as callbacks of the wrapped endpoint, so that they never run beside others.
-void network::report(completion done, std::error_code code) {
-  if (!done)
-    return;
-  const auto held = std::make_shared<completion>(std::move(done));
-  if (!inner_->post([held, code] { (*held)(code); }))
-    (*held)(errc::closed);
 }
 
 template <class Predicate>
@@ -314,57 +291,13 @@ void network::give_up_if(Predicate concerned, errc code) {
     give_up(id, code);
 }
 
-void network::give_up_all(errc code) {
-  give_up_if([](const transfer&) { return true; }, code);
-}
-
-void network::give_up_peer(peer_id peer, errc code) {
-  give_up_if([peer](const transfer& t) { return t.to == peer; }, code);
-}
-
-class emulated_endpoint final : public endpoint {
-public:
-  emulated_endpoint(std::unique_ptr<endpoint> inner, emulation_options options,
-                    std::shared_ptr<timer> time)
-      : time_(std::move(time)),
-        network_(std::make_shared<network>(std::move(inner), std::move(options), *time_)) {}
-  ~emulated_endpoint() override { close(); }
-
-  std::error_code listen(handler& h) override {
-    network_->set_owner(h);
-    return network_->inner().listen(*network_);
-  }
-  address local_address() const override { return network_->inner().local_address(); }
-  void connect(peer_id peer, const address& where, completion done) override {
-    network_->inner().connect(peer, where, std::move(done));
-  }
-  void disconnect(peer_id peer) override {
-    // The wrapped endpoint first: else a transfer could arrive after one before it was given up.
-    network_->inner().disconnect(peer);
-    network_->give_up_peer(peer, errc::canceled);
-  }
-  request_id send(peer_id to, std::vector<std::byte> header, buffer payload, completion done,
-                  nanoseconds deadline) override {
-    return network_->send(to, std::move(header), std::move(payload), std::move(done), deadline);
-  }
-  void cancel(request_id request) override { network_->cancel(request); }
-  bool post(std::function<void()> task) override { return network_->inner().post(std::move(task)); }
-  void close() override {
-    network_->inner().close(); // First, as in disconnect.
-    network_->give_up_all(errc::closed);
-  }
-
-private:
-  std::shared_ptr<timer> time_; ///< Ends last: its thread may still be in a task of the network.
-  std::shared_ptr<network> network_;
-};
-
 } // namespace
 
 std::unique_ptr<endpoint> make_emulated_endpoint(std::unique_ptr<endpoint> inner,
                                                  emulation_options options,
                                                  std::shared_ptr<timer> time) {
-  return std::make_unique<emulated_endpoint>(std::move(inner), std::move(options), std::move(time));
+  auto side = std::make_shared<network>(std::move(inner), std::move(options), *time);
+  return make_endpoint(std::move(side), std::move(time));
 }
 
 } // namespace skippipe::transport

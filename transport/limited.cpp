@@ -1,5 +1,7 @@
 #include "transport/limited.hpp"
 
+#include "transport/sender_side.hpp"
+
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -30,45 +32,32 @@ struct waiting {
   nanoseconds deadline{};
 };
 
-/// Sender's side of one endpoint. Timer tasks keep it alive; it does not own the timer.
-class gate : public handler, public std::enable_shared_from_this<gate> {
+class gate final : public sender_side, public std::enable_shared_from_this<gate> {
 public:
   gate(std::unique_ptr<endpoint> inner, std::shared_ptr<token_bucket> bucket, timer& time,
        const limits& bounds)
-      : inner_(std::move(inner)), bucket_(std::move(bucket)), time_(time), bounds_(bounds) {}
-
-  endpoint& inner() noexcept { return *inner_; }
-  void set_owner(handler& h) noexcept { owner_ = &h; }
+      : sender_side(std::move(inner)), bucket_(std::move(bucket)), time_(time), bounds_(bounds) {}
 
   request_id send(peer_id to, std::vector<std::byte> header, buffer payload, completion done,
-                  nanoseconds deadline);
-  void cancel(request_id id);
-  void let_out();
-  template <class Predicate>
-  void give_up_if(Predicate concerned, errc code);
-
-  buffer place(peer_id from, std::span<const std::byte> header, std::size_t size,
-               const buffer* offered) override {
-    return owner_->place(from, header, size, offered);
+                  nanoseconds deadline) override;
+  void cancel(request_id id) override;
+  void give_up_peer(peer_id peer, errc code) override {
+    give_up_if([peer](const waiting& m) { return m.to == peer; }, code);
   }
-  void on_message(peer_id from, std::span<const std::byte> header, buffer payload) override {
-    owner_->on_message(from, header, std::move(payload));
-  }
-  void on_peer_lost(peer_id peer, std::error_code reason) override {
-    give_up_if([peer](const waiting& m) { return m.to == peer; }, errc::peer_lost);
-    owner_->on_peer_lost(peer, reason);
+  void give_up_all(errc code) override {
+    give_up_if([](const waiting&) { return true; }, code);
   }
 
 private:
   void arm(nanoseconds when);
+  void let_out();
   void hand_over(waiting message, nanoseconds now);
-  void report(completion done, std::error_code code);
+  template <class Predicate>
+  void give_up_if(Predicate concerned, errc code);
 
-  const std::unique_ptr<endpoint> inner_;
   const std::shared_ptr<token_bucket> bucket_;
   timer& time_;
   const limits bounds_;
-  handler* owner_ = nullptr;
 
   std::mutex mutex_; ///< Guards the rest; never held while calling out, but for `timer::at`.
   std::deque<waiting> queue_;
@@ -89,7 +78,7 @@ request_id gate::send(peer_id to, std::vector<std::byte> header, buffer payload,
       // Calls at the same time have no order among them, so nobody else need wait for this one.
       bucket_->take(static_cast<double>(header.size() + payload.size()), now);
       guard.unlock();
-      return inner_->send(to, std::move(header), std::move(payload), std::move(done), deadline);
+      return inner().send(to, std::move(header), std::move(payload), std::move(done), deadline);
     }
     id = ++last_;
     if (queue_.size() < bounds_.max_pending) {
@@ -151,7 +140,7 @@ void gate::hand_over(waiting message, nanoseconds now) {
     const std::lock_guard guard{mutex_};
     handed_[id] = 0;
   }
-  const auto inner = inner_->send(
+  const auto sent = inner().send(
       message.to, std::move(message.header), std::move(message.payload),
       [self = shared_from_this(), id, done = std::move(message.done)](std::error_code code) {
         {
@@ -166,28 +155,28 @@ void gate::hand_over(waiting message, nanoseconds now) {
   const auto found = handed_.find(id);
   if (found == handed_.end())
     return; // It has its outcome.
-  const bool unwanted = std::exchange(found->second, inner) == canceled_meanwhile;
+  const bool unwanted = std::exchange(found->second, sent) == canceled_meanwhile;
   guard.unlock();
   if (unwanted)
-    inner_->cancel(inner);
+    inner().cancel(sent);
 }
 
 void gate::cancel(request_id id) {
   if ((id & own_ids) == 0)
-    return inner_->cancel(id);
-  request_id inner = 0;
+    return inner().cancel(id);
+  request_id sent = 0;
   {
     const std::lock_guard guard{mutex_};
     if (const auto found = handed_.find(id); found != handed_.end()) {
       if (found->second == 0)
         found->second = canceled_meanwhile;
-      inner = found->second;
+      sent = found->second;
     }
   }
-  if (inner == canceled_meanwhile)
+  if (sent == canceled_meanwhile)
     return;
-  if (inner != 0)
-    return inner_->cancel(inner);
+  if (sent != 0)
+    return inner().cancel(sent);
   give_up_if([id](const waiting& m) { return m.id == id; }, errc::canceled);
 }
 
@@ -207,58 +196,13 @@ void gate::give_up_if(Predicate concerned, errc code) {
     report(std::move(done), code);
 }
 
-/// Completions run as callbacks of the wrapped endpoint, so that they never run beside others.
-void gate::report(completion done, std::error_code code) {
-  if (!done)
-    return;
-  const auto held = std::make_shared<completion>(std::move(done));
-  if (!inner_->post([held, code] { (*held)(code); }))
-    (*held)(errc::closed);
-}
-
-class limited final : public endpoint {
-public:
-  limited(std::unique_ptr<endpoint> inner, std::shared_ptr<token_bucket> bucket,
-          std::shared_ptr<timer> time, const limits& bounds)
-      : time_(std::move(time)),
-        gate_(std::make_shared<gate>(std::move(inner), std::move(bucket), *time_, bounds)) {}
-  ~limited() override { close(); }
-
-  std::error_code listen(handler& h) override {
-    gate_->set_owner(h);
-    return gate_->inner().listen(*gate_);
-  }
-  address local_address() const override { return gate_->inner().local_address(); }
-  void connect(peer_id peer, const address& where, completion done) override {
-    gate_->inner().connect(peer, where, std::move(done));
-  }
-  void disconnect(peer_id peer) override {
-    // The wrapped endpoint first: else one could be handed over after one before it was given up.
-    gate_->inner().disconnect(peer);
-    gate_->give_up_if([peer](const waiting& m) { return m.to == peer; }, errc::canceled);
-  }
-  request_id send(peer_id to, std::vector<std::byte> header, buffer payload, completion done,
-                  nanoseconds deadline) override {
-    return gate_->send(to, std::move(header), std::move(payload), std::move(done), deadline);
-  }
-  void cancel(request_id request) override { gate_->cancel(request); }
-  bool post(std::function<void()> task) override { return gate_->inner().post(std::move(task)); }
-  void close() override {
-    gate_->inner().close(); // First, as in disconnect.
-    gate_->give_up_if([](const waiting&) { return true; }, errc::closed);
-  }
-
-private:
-  std::shared_ptr<timer> time_; ///< Ends last: its thread may still be in a task of the gate.
-  std::shared_ptr<gate> gate_;
-};
-
 } // namespace
 
 std::unique_ptr<endpoint> make_limited_endpoint(std::unique_ptr<endpoint> inner,
                                                 std::shared_ptr<token_bucket> bucket,
                                                 std::shared_ptr<timer> time, const limits& bounds) {
-  return std::make_unique<limited>(std::move(inner), std::move(bucket), std::move(time), bounds);
+  auto side = std::make_shared<gate>(std::move(inner), std::move(bucket), *time, bounds);
+  return make_endpoint(std::move(side), std::move(time));
 }
 
 } // namespace skippipe::transport
