@@ -1,6 +1,7 @@
 #include "scheduler/arrangement_estimate.hpp"
 
 #include "scheduler/bounds.hpp"
+#include "scheduler/reduction.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -24,7 +25,8 @@ double falling(double x) {
 } // namespace
 
 arrangement_estimate::arrangement_estimate(const instance& problem)
-    : problem_(problem), able_(problem.nodes.size()), cost_(problem.nodes.size()) {
+    : problem_(problem), able_(problem.nodes.size()), cost_(problem.nodes.size()),
+      reduces_(reduces(problem)) {
   const std::size_t n = problem.nodes.size();
   round_trip_.resize(n * n);
   std::vector<double> ways;
@@ -98,13 +100,25 @@ double arrangement_estimate::operator()(const std::vector<std::vector<node_id>>&
     total +=
         std::pow(origin_slots_bound(share, problem_.nodes[o].memory, c, round), power) / origins;
   }
+  // A stage reduces its gradients while the last ones still travel home from it.
+  const auto after = [&](stage_id s) {
+    return reduces_ ? 0.5 * reduction_seconds(problem_, s, arrangement[s])
+                          + 0.5 * mean_reduction_seconds(problem_, s, arrangement[s])
+                    : 0.0;
+  };
+  if (reduces_)
+    total = std::pow(std::pow(total, 1 / power) + after(0), power);
   if (problem_.stages < 2)
     return std::pow(total, 1 / power);
   const double visits = double(count) * (problem_.path_length - 1) / (problem_.stages - 1);
-  double stages = 0;
-  for (stage_id s = 1; s < problem_.stages; ++s)
-    stages += std::pow(mean_round - mean_hold[s] + visits / rates[s], power);
-  return std::pow(total + stages / (problem_.stages - 1), 1 / power);
+  double stages = 0, latest = 0;
+  for (stage_id s = 1; s < problem_.stages; ++s) {
+    const double home = (mean_round - mean_hold[s]) / 2, reduction = after(s);
+    stages += std::pow(home + visits / rates[s] + std::max(home, reduction), power);
+    if (reduction > home) // Work cannot make up for it: one such stage holds up all.
+      latest = std::max(latest, home + visits / rates[s] + reduction);
+  }
+  return std::max(latest, std::pow(total + stages / (problem_.stages - 1), 1 / power));
 }
 
 } // namespace skippipe::scheduler

@@ -13,7 +13,8 @@ namespace skippipe::scheduler {
 /// Microbatches are spread over a stage's nodes by how near and how able each is. From the last
 /// stage back to the first this gives, per node, how long it holds a microbatch (its slot, R4), and
 /// so its rate: work bounds it, and slots over holding time. A stage has to serve its visits at the
-/// sum of its nodes' rates; an origin its microbatches in as many rounds as its slots ask for.
+/// sum of its nodes' rates; an origin its microbatches in as many rounds as its slots ask for. A stage
+/// reduces its gradients after its last visit.
 class arrangement_estimate {
 public:
   /// `problem` must outlive it.
@@ -34,6 +35,7 @@ private:
   std::vector<double> round_trip_; ///< link(a, b) + link(b, a), row-major.
   std::vector<ability> able_;      ///< Per node.
   std::vector<double> cost_;       ///< Scratch.
+  bool reduces_;                   ///< Gradients, within stages.
   double skip_ = 0;                ///< Chance that a path leaves the next stage out.
   double softness_ = 1;            ///< Seconds by which a choice may cost more.
 };

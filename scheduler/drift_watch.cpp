@@ -10,13 +10,6 @@
 
 namespace skippipe::scheduler {
 
-double predicted_seconds(const instance& problem, const plan& p) {
-  const auto timed = simulate(problem, p.paths, p.order);
-  if (!timed.violations.empty())
-    return std::numeric_limits<double>::infinity();
-  return iteration_seconds(problem, p).value_or(timed.makespan_s);
-}
-
 bool costs_differ(const instance& a, const instance& b, const plan& running, double change) {
   if (a.nodes.size() != b.nodes.size() || a.stages != b.stages)
     return true;

@@ -18,9 +18,6 @@ struct drift_options {
   double change = 0.1;
 };
 
-/// Seconds of an iteration by `p` under the costs of `problem`; infinite where it cannot run.
-double predicted_seconds(const instance& problem, const plan& p);
-
 /// Whether some cost that the running plan depends on differs by more than `change`, relative: the tasks of a
 /// node at its stage, or a link as a share of what a microbatch takes at a node (a link that costs nothing
 /// may vary as it likes).

@@ -53,7 +53,7 @@ bool exchange::put_back() {
   for (std::size_t i = 0; i < touched_.size(); ++i) {
     const microbatch_id m = touched_[i];
     path_insertion::choice c;
-    c.limit = 1.5 * state_.value.makespan;
+    c.limit = 1.5 * state_.value.seconds;
     for (stage_id s = 1; s < problem_.stages; ++s) {
       if (pool_[s] > 0)
         c.allowed |= std::uint64_t{1} << s;
@@ -136,7 +136,7 @@ plan exchange::improve(const plan& start, stage_id needy, double worth,
     if (std::chrono::steady_clock::now() >= deadline)
       break;
     if (attempt(c)) {
-      const double price = worth * state_.value.makespan * (c.trade ? 2 : 1);
+      const double price = worth * state_.value.seconds * (c.trade ? 2 : 1);
       const search_state::score s = state_.time(order_, 0);
       if (state_.value.cost - s.cost - price > bar) {
         bar = state_.value.cost - s.cost - price;

@@ -1,33 +1,13 @@
 #include "scheduler/figures.hpp"
 
+#include "scheduler/reduction.hpp"
 #include "scheduler/simulator.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace skippipe::scheduler {
-
-namespace {
-
-/// Reduce-scatter and all-gather, every node with every other at once: two rounds, each as slow as its
-/// slowest link with 1/r of the bytes.
-double reduction_seconds(const instance& problem, const std::vector<node_id>& nodes, double bytes) {
-  const std::size_t r = nodes.size();
-  if (r < 2)
-    return 0;
-  double round = 0;
-  for (const node_id a : nodes)
-    for (const node_id b : nodes) {
-      const std::size_t link = a * problem.nodes.size() + b;
-      if (a != b)
-        round =
-            std::max(round, problem.latency_s[link]
-                                + bytes / double(r) / std::max(problem.bandwidth_Bps[link], 1e-9));
-    }
-  return 2 * round;
-}
-
-} // namespace
 
 plan_figures figures_of(const instance& problem, const plan& p) {
   const simulation timed = simulate(problem, p.paths, p.order);
@@ -49,11 +29,8 @@ plan_figures figures_of(const instance& problem, const plan& p) {
 }
 
 std::optional<double> iteration_seconds(const instance& problem, const plan& p) {
-  const std::size_t links = problem.link_s.size();
-  const bool reduces = problem.sync_bytes.size() == problem.stages
-                       && problem.latency_s.size() == links
-                       && problem.bandwidth_Bps.size() == links;
-  if (!reduces && problem.commit_s <= 0)
+  const bool syncs = reduces(problem);
+  if (!syncs && problem.commit_s <= 0)
     return std::nullopt;
   const simulation timed = simulate(problem, p.paths, p.order);
   std::vector<double> last(problem.stages, 0);
@@ -65,10 +42,16 @@ std::optional<double> iteration_seconds(const instance& problem, const plan& p) 
     }
   }
   double end = timed.makespan_s;
-  for (stage_id s = 0; reduces && s < problem.stages; ++s)
-    end = std::max(end,
-                   last[s] + reduction_seconds(problem, p.arrangement[s], problem.sync_bytes[s]));
+  for (stage_id s = 0; syncs && s < problem.stages; ++s)
+    end = std::max(end, last[s] + reduction_seconds(problem, s, p.arrangement[s]));
   return end + problem.commit_s;
+}
+
+double predicted_seconds(const instance& problem, const plan& p) {
+  const simulation timed = simulate(problem, p.paths, p.order);
+  if (!timed.violations.empty())
+    return std::numeric_limits<double>::infinity();
+  return iteration_seconds(problem, p).value_or(timed.makespan_s);
 }
 
 std::string origin_advice(const instance& problem, const plan& p) {

@@ -22,6 +22,9 @@ plan_figures figures_of(const instance& problem, const plan& p);
 /// backward, then the commit. Nothing where the instance gives neither.
 std::optional<double> iteration_seconds(const instance& problem, const plan& p);
 
+/// What planners make short: `iteration_seconds`, else the makespan. Infinite where `p` cannot run.
+double predicted_seconds(const instance& problem, const plan& p);
+
 /// One sentence when stage 0 (embedding, first layers, head) holds everything else up; else empty.
 std::string origin_advice(const instance& problem, const plan& p);
 

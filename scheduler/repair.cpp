@@ -112,7 +112,7 @@ plan keep_order(const instance& problem, const plan& valid,
     return x != y ? x < y : a < b;
   });
   search_state::score best = state.time(order, 0);
-  if (!(best.makespan < 1e300))
+  if (!(best.seconds < 1e300))
     return valid;
   state.commit(order, 0, best);
   bool better = true;
@@ -127,7 +127,7 @@ plan keep_order(const instance& problem, const plan& valid,
         for (const node_id n : state.nodes_of[state.stage_of[now]]) {
           state.hop_at(m, h) = n;
           state.refresh(m);
-          const search_state::score s = state.time(order, 0, best.makespan + 1);
+          const search_state::score s = state.time(order, 0, best.seconds + 1);
           if (s.cost < best.cost) {
             best = s;
             chosen = n;

@@ -1,6 +1,7 @@
 #include "scheduler/replan.hpp"
 
 #include "scheduler/exchange.hpp"
+#include "scheduler/figures.hpp"
 #include "scheduler/kept_paths.hpp"
 #include "scheduler/repair.hpp"
 #include "scheduler/search.hpp"
@@ -222,7 +223,7 @@ plan replanner::improved(const plan& first) {
     double moved = 0;
     for (node_id n = 0; n < stage.size(); ++n)
       moved += stage[n] != stage_of_[n];
-    return p.makespan_s * (1 + price_of_a_move * moved);
+    return predicted_seconds(problem_, p) * (1 + price_of_a_move * moved);
   };
   return std::move(*std::min_element(found.begin(), found.end(), [&](const plan& a, const plan& b) {
     return price(a) < price(b);

@@ -190,11 +190,11 @@ plan search::improve(const plan& from, const search_limits& limits) {
 
   // Large problems get fewer steps per microbatch: they start cooler.
   const bool large = problem_.nodes.size() > 40;
-  const double unit = best.makespan / double(state_.nodes_of[0].size());
+  const double unit = best.seconds / double(state_.nodes_of[0].size());
   const double hot = limits.heat * (large ? 0.6 / double(problem_.nodes.size()) : 0.05) * unit;
   const double cold = 0.0025 * unit;
   double temperature = hot;
-  while (best.makespan > limits.lower_bound_s * (1 + 1e-9)) {
+  while (best.seconds > limits.lower_bound_s * (1 + 1e-9)) {
     if (iterations_ % 64 == 0) {
       double progress;
       const double left =
@@ -210,7 +210,7 @@ plan search::improve(const plan& from, const search_limits& limits) {
     ++iterations_;
     const double bar = state_.value.cost - temperature * std::log(1 - random_.unit());
     // Hopeless once the makespan alone has used up what the bar leaves for it.
-    limit_ = bar - (state_.value.cost - state_.value.makespan) * 0.98;
+    limit_ = bar - (state_.value.cost - state_.value.seconds) * 0.98;
     if (!propose(pick()))
       continue;
     if (moves_frozen()) {
@@ -238,8 +238,8 @@ plan search::improve(const plan& from, const search_limits& limits) {
       continue;
     }
     state_.commit(candidate_, from_, s);
-    if (s.makespan < best.makespan - 1e-12
-        || (s.makespan < best.makespan + 1e-12 && s.cost < best.cost)) {
+    if (s.seconds < best.seconds - 1e-12
+        || (s.seconds < best.seconds + 1e-12 && s.cost < best.cost)) {
       best = s;
       best_hops = state_.hop_node;
       best_nodes = state_.nodes_of;
@@ -247,9 +247,11 @@ plan search::improve(const plan& from, const search_limits& limits) {
     }
   }
   state_.nodes_of = best_nodes;
-  for (stage_id s = 0; s < best_nodes.size(); ++s)
+  for (stage_id s = 0; s < best_nodes.size(); ++s) {
     for (node_id n : best_nodes[s])
       state_.stage_of[n] = s;
+    state_.regroup(s);
+  }
   state_.hop_node = best_hops;
   for (microbatch_id m = 0; m < state_.microbatches(); ++m)
     state_.refresh(m);

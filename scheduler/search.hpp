@@ -81,7 +81,7 @@ private:
   std::vector<node_id> left_;          ///< Nodes of the touched microbatches before the edit.
   std::vector<std::uint8_t> is_moved_; ///< Per microbatch: touched by the present edit.
   std::uint64_t iterations_ = 0;
-  double limit_ = 0;     ///< Makespan, seconds, above which no move is taken.
+  double limit_ = 0;     ///< Seconds until everything is done above which no move is taken.
   std::size_t from_ = 0; ///< Place before which the candidate equals the sequence.
   std::vector<std::uint8_t> frozen_;
   std::vector<std::vector<node_id>> near_; ///< Per node: the nearest others, nearest first.

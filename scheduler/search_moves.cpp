@@ -23,6 +23,10 @@ void search::apply_roles(node_id a, node_id b) {
   }
   state_.stage_of[a] = sb;
   state_.stage_of[b] = sa;
+  if (sa != sb) {
+    state_.regroup(sa);
+    state_.regroup(sb);
+  }
   for (microbatch_id m = 0; m < state_.microbatches(); ++m) {
     bool used = false;
     for (std::uint32_t h = 0; h <= state_.hops(); ++h) {

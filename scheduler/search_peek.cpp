@@ -142,11 +142,14 @@ std::optional<search_state::score> search_state::peek(const std::vector<task>& m
     if (!placed && t % width_ < steps() && !moving(t + 1))
       follow(t + 1, start[t + 1], after_moved + place_[t + 1]);
   }
-  for (microbatch_id m = 0; m < microbatches_; ++m) {
-    const task t = first_task(m) + steps() - 1;
-    if (changed_[t] != epoch_)
-      candidate_end_[t] = end[t];
-  }
+  // The summary asks for the last step of every path, or for all that reductions follow.
+  const std::uint32_t backwards = reduces_ ? hops_ + 1 : 1;
+  for (microbatch_id m = 0; m < microbatches_; ++m)
+    for (std::uint32_t i = 0; i < backwards; ++i) {
+      const task t = first_task(m) + steps() - 1 - i;
+      if (changed_[t] != epoch_)
+        candidate_end_[t] = end[t];
+    }
   return summary();
 }
 

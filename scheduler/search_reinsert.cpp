@@ -96,7 +96,7 @@ bool search::put_back() {
     double key[edit::most];
     for (std::uint32_t i = 0; i < edit_.count; ++i)
       key[i] = state_.start[state_.first_task(edit_.touched[i])]
-               + 0.2 * random_.unit() * state_.value.makespan;
+               + 0.2 * random_.unit() * state_.value.seconds;
     std::sort(turn, turn + edit_.count,
               [&](std::uint32_t a, std::uint32_t b) { return key[a] < key[b]; });
   }

@@ -1,5 +1,6 @@
 #include "scheduler/search_state.hpp"
 
+#include "scheduler/reduction.hpp"
 #include "scheduler/simulator.hpp"
 
 #include <algorithm>
@@ -13,7 +14,8 @@ constexpr double soft_share = 0.05, mean_share = 0.1;
 } // namespace
 
 search_state::search_state(const instance& problem)
-    : problem_(problem), nodes_(problem.nodes.size()) {
+    : problem_(problem), nodes_(problem.nodes.size()), reduces_(reduces(problem)),
+      reduction_s_(problem.stages, 0), mean_reduction_s_(problem.stages, 0) {
   for (node_id n = 0; n < nodes_.size(); ++n)
     nodes_[n].memory = problem.nodes[n].memory;
 }
@@ -28,6 +30,8 @@ void search_state::load(const plan& p) {
   for (stage_id s = 0; s < nodes_of.size(); ++s)
     for (node_id n : nodes_of[s])
       stage_of[n] = s;
+  for (stage_id s = 0; s < problem_.stages; ++s)
+    regroup(s);
   visits.assign(problem_.stages, 0);
   hop_node.resize(std::size_t{microbatches_} * (hops_ + 1));
   for (microbatch_id m = 0; m < microbatches_; ++m) {
@@ -104,6 +108,13 @@ void search_state::refresh(microbatch_id m) {
     x.tail = tail;
     tail += x.seconds + x.link;
   }
+}
+
+void search_state::regroup(stage_id s) {
+  if (!reduces_)
+    return;
+  reduction_s_[s] = reduction_seconds(problem_, s, nodes_of[s]);
+  mean_reduction_s_[s] = mean_reduction_seconds(problem_, s, nodes_of[s]);
 }
 
 void search_state::run(task t) {
@@ -194,9 +205,23 @@ search_state::score search_state::time(const std::vector<task>& order, std::size
   return i < order.size() ? score{} : summary();
 }
 
+/// When the last stage has reduced its gradients, by the ends of all tasks.
+double search_state::reduced_at() {
+  stage_end_.assign(problem_.stages, 0);
+  for (microbatch_id m = 0; m < microbatches_; ++m)
+    for (std::uint32_t h = 0; h <= hops_; ++h) {
+      double& last = stage_end_[h == 0 ? 0 : stage_of[hop_at(m, h)]];
+      last = std::max(last, candidate_end_[first_task(m) + steps() - 1 - h]);
+    }
+  double end = 0;
+  for (stage_id s = 0; s < problem_.stages; ++s)
+    end = std::max(end, stage_end_[s] + reduction_s_[s]);
+  return end;
+}
+
 search_state::score search_state::summary() {
   score s;
-  s.makespan = 0;
+  s.seconds = 0;
   double sum = 0, power = 0;
   for (const node_id o : nodes_of[0])
     origin_end_[o] = 0;
@@ -207,14 +232,20 @@ search_state::score search_state::summary() {
     sum += done;
   }
   for (const node_id o : nodes_of[0]) {
-    s.makespan = std::max(s.makespan, origin_end_[o]);
+    s.seconds = std::max(s.seconds, origin_end_[o]);
     double x = origin_end_[o] / reference_;
     x *= x;
     x *= x;
     power += x * x;
   }
-  s.cost = s.makespan + soft_share * reference_ * power / double(nodes_of[0].size())
-           + mean_share * sum / microbatches_;
+  double reductions = 0;
+  if (reduces_) {
+    s.seconds = std::max(s.seconds, reduced_at());
+    for (const double x : mean_reduction_s_)
+      reductions += mean_share * x / double(problem_.stages);
+  }
+  s.cost = s.seconds + soft_share * reference_ * power / double(nodes_of[0].size())
+           + mean_share * sum / microbatches_ + reductions;
   return s;
 }
 
@@ -324,7 +355,8 @@ plan search_state::to_plan(const std::string& strategy) const {
     const std::uint32_t step = t % width_ - 1;
     p.order[info_[t].node].push_back({t / width_, step_kind(hops_, step)});
   }
-  p.makespan_s = value.makespan;
+  for (microbatch_id m = 0; m < microbatches_; ++m)
+    p.makespan_s = std::max(p.makespan_s, end[first_task(m) + steps() - 1]);
   return p;
 }
 

@@ -33,11 +33,12 @@ public:
   std::uint32_t microbatches() const { return microbatches_; }
   const instance& problem() const { return problem_; }
 
-  /// What a search minimises: seconds; the makespan plus a small share of every origin's own end,
+  /// What a search minimises: the seconds until everything is done (the makespan or, where gradients
+  /// are reduced, the end of the last stage's reduction) plus a small share of every origin's own end,
   /// so that progress off the critical path counts, too.
   struct score {
     double cost = std::numeric_limits<double>::infinity();
-    double makespan = std::numeric_limits<double>::infinity();
+    double seconds = std::numeric_limits<double>::infinity();
   };
 
   // Solution.
@@ -64,9 +65,11 @@ public:
 
   /// Brings node, seconds and link of the tasks of `m` in line with its hops.
   void refresh(microbatch_id m);
+  /// To be called when other nodes serve stage `s`.
+  void regroup(stage_id s);
 
   /// Times `order` (a linear extension that equals the committed sequence before `from`) with the
-  /// present paths. Infinite when it gets stuck, or as soon as the makespan must exceed `limit`.
+  /// present paths. Infinite when it gets stuck, or as soon as it must take longer than `limit`.
   score time(const std::vector<task>& order, std::size_t from,
              double limit = std::numeric_limits<double>::infinity());
 
@@ -126,6 +129,7 @@ private:
   void queue(task t);
   void put_off(task t);
   score summary();
+  double reduced_at();
 
   // Following changes (peek).
   struct change {
@@ -162,6 +166,9 @@ private:
   std::vector<task> executed_; ///< What was run, once something had been put off.
   std::uint32_t late_count_ = 0;
   std::vector<double> origin_end_;
+  const bool reduces_;
+  std::vector<double> reduction_s_, mean_reduction_s_; ///< Per stage, where gradients are reduced.
+  std::vector<double> stage_end_;                      ///< Scratch.
   double reference_ = 1; ///< Seconds; scales the share of the origins' ends.
 
   std::vector<std::vector<busy>> calendar_;

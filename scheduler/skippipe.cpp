@@ -3,6 +3,8 @@
 #include "scheduler/bounds.hpp"
 #include "scheduler/construct.hpp"
 #include "scheduler/exact.hpp"
+#include "scheduler/figures.hpp"
+#include "scheduler/reduction.hpp"
 #include "scheduler/search.hpp"
 #include "scheduler/strategies.hpp"
 
@@ -28,13 +30,14 @@ plan_result plan_skippipe(const instance& problem, const planner_options& option
   // On large instances the bound costs more than stopping early could save.
   if (problem.nodes.size() <= 64)
     limits.lower_bound_s = lower_bound(problem).best();
-  if (problem.nodes.size() <= 12) { // Perhaps few enough choices to look through to the end.
+  if (problem.nodes.size() <= 12
+      && !reduces(problem)) { // Perhaps few enough choices to look through to the end.
     search_limits quick = limits;
     quick.max_iterations = 1000;
     first = search(problem, options.seed, !problem.arrangement.empty(), !problem.routes.empty())
                 .improve(first, quick);
     exact_result looked = improve_exactly(problem, first, limits.deadline);
-    if (looked.proven)
+    if (looked.proven && !reduces(problem)) // It looks at makespans only.
       return std::move(looked.best);
     first = std::move(looked.best);
   }
@@ -51,12 +54,12 @@ plan_result plan_skippipe(const instance& problem, const planner_options& option
     }
     random_source own(options.seed * 1000 + i);
     const std::uint64_t steps = options.max_iterations > 0
-                                    ? std::min<std::uint64_t>(options.max_iterations / 50, 20000)
+                                    ? std::min<std::uint64_t>(options.max_iterations / 5, 20000)
                                     : 20000;
     const auto liked =
         improve_arrangement(problem, near, steps, after(0.05 * options.time_limit_s), own);
     found[i] = walker.improve(construct(problem, liked, 8, own), limits);
-    if (first.makespan_s < found[i].makespan_s)
+    if (predicted_seconds(problem, first) < predicted_seconds(problem, found[i]))
       found[i] = first;
   };
   std::vector<std::thread> helpers;
@@ -67,7 +70,7 @@ plan_result plan_skippipe(const instance& problem, const planner_options& option
     t.join();
   unsigned best = 0;
   for (unsigned i = 1; i < threads; ++i)
-    if (found[i].makespan_s < found[best].makespan_s)
+    if (predicted_seconds(problem, found[i]) < predicted_seconds(problem, found[best]))
       best = i;
   return std::move(found[best]);
 }

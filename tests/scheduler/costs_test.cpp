@@ -1,6 +1,7 @@
 // Measured costs: averages, what is derived from them, and when they are worth another plan.
 #include "scheduler/cost_tracker.hpp"
 #include "scheduler/drift_watch.hpp"
+#include "scheduler/figures.hpp"
 #include "scheduler/link_estimate.hpp"
 #include "scheduler/planner.hpp"
 #include "scheduler/random.hpp"

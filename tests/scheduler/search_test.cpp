@@ -3,8 +3,10 @@
 #include "scheduler/arrangement_search.hpp"
 #include "scheduler/bounds.hpp"
 #include "scheduler/check.hpp"
+#include "scheduler/figures.hpp"
 #include "scheduler/planner.hpp"
 #include "scheduler/search_state.hpp"
+#include "scheduler/simulator.hpp"
 
 #include "generate.hpp"
 #include "tests/sanitized.hpp"
@@ -13,6 +15,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <ctime>
 #include <limits>
 
 using namespace skippipe;
@@ -27,7 +31,7 @@ std::string first(const std::vector<std::string>& lines) {
 
 planner_options steps(std::uint64_t count, std::uint64_t seed = 1) {
   planner_options options;
-  options.time_limit_s = 30;
+  options.time_limit_s = 600; // the steps end it
   options.max_iterations = count;
   options.seed = seed;
   return options;
@@ -35,7 +39,17 @@ planner_options steps(std::uint64_t count, std::uint64_t seed = 1) {
 
 } // namespace
 
-constexpr int share_of_cases = one_case_in(10);
+/// Gradients to reduce over links of their own, about as long as the microbatches take.
+void add_reductions(instance& x, random_source& random) {
+  for (stage_id s = 0; s < x.stages; ++s)
+    x.sync_bytes.push_back(30 * random.unit());
+  for (std::size_t i = 0; i < x.link_s.size(); ++i) {
+    x.latency_s.push_back(random.unit());
+    x.bandwidth_Bps.push_back(0.5 + random.unit());
+  }
+}
+
+constexpr int share_of_cases = one_case_in(5);
 
 TEST_CASE("R2 R3 R4: what the search returns is valid, no bound exceeds it",
           "[scheduler][search]") {
@@ -105,11 +119,11 @@ TEST_CASE("a small running job gets its plan within the limit", "[scheduler][sea
   x.link_s.assign(36, 0.1);
   planner_options options;
   options.time_limit_s = 0.2;
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock(); // of the process, so that a busy machine does not count
   const plan p = std::get<plan>(make_plan(x, options));
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const std::clock_t took = std::clock() - begin;
   CHECK(first(check_plan(x, p)) == "");
-  CHECK(took.count() < 1);
+  CHECK(took < 2 * CLOCKS_PER_SEC);
 }
 
 TEST_CASE("following only what changes gives the score of timing everything",
@@ -118,6 +132,8 @@ TEST_CASE("following only what changes gives the score of timing everything",
   int compared = 0;
   for (int i = 0; i < 300 / share_of_cases; ++i) {
     instance x = random_instance(random);
+    if (i % 2 == 1)
+      add_reductions(x, random);
     const auto result = make_plan(x, steps(200, random.next()));
     const plan* p = std::get_if<plan>(&result);
     if (p == nullptr || p->paths.front().hops.empty())
@@ -139,7 +155,7 @@ TEST_CASE("following only what changes gives the score of timing everything",
       is_moved[m] = 1;
       std::vector<search_state::task> moved;
       double ask =
-          state.start[state.first_task(m)] + (random.unit() - 0.3) * state.value.makespan / 4;
+          state.start[state.first_task(m)] + (random.unit() - 0.3) * state.value.seconds / 4;
       for (std::uint32_t s = 0; s < state.steps(); ++s) {
         const auto t = state.first_task(m) + s;
         wanted[t] = ask;
@@ -160,7 +176,7 @@ TEST_CASE("following only what changes gives the score of timing everything",
           state.peek(moved, wanted, is_moved, left, std::numeric_limits<double>::infinity());
       if (seen) {
         const auto timed = state.time(order, 0);
-        REQUIRE(seen->makespan == Approx(timed.makespan).epsilon(1e-12));
+        REQUIRE(seen->seconds == Approx(timed.seconds).epsilon(1e-12));
         REQUIRE(seen->cost == Approx(timed.cost).epsilon(1e-12));
         ++compared;
       }
@@ -195,4 +211,55 @@ TEST_CASE("an arrangement is improved and stays one", "[scheduler][arrangement]"
       REQUIRE(all[n] == n);
   }
   CHECK(better > 30);
+}
+
+TEST_CASE("the search minimises the iteration with its gradient reduction", "[scheduler][search]") {
+  random_source random(47);
+  double aware = 0, unaware = 0;
+  for (int i = 0; i < 40 / share_of_cases; ++i) {
+    instance x = random_instance(random);
+    if (x.stages < 2)
+      continue;
+    x.arrangement.clear();
+    instance plain = x;
+    add_reductions(x, random);
+    planner_options two_starts = steps(2000);
+    two_starts.threads = 2;
+    const auto result = make_plan(x, two_starts), blind = make_plan(plain, two_starts);
+    const plan* p = std::get_if<plan>(&result);
+    if (p == nullptr)
+      continue;
+    INFO("instance " << i);
+    REQUIRE(first(check_plan(x, *p)) == "");
+    REQUIRE(p->makespan_s == Approx(simulate(x, p->paths, p->order).makespan_s));
+    aware += std::log(predicted_seconds(x, *p));
+    unaware += std::log(predicted_seconds(x, std::get<plan>(blind)));
+  }
+  CHECK(aware < unaware - 0.5);
+}
+
+TEST_CASE("replicas that reduce much gather where links are fast", "[scheduler][arrangement]") {
+  // Two regions; nodes of both alternate, so that no simple arrangement has them apart.
+  instance x;
+  x.stages = 2;
+  x.path_length = 2;
+  x.microbatches_per_origin = 2;
+  x.stage_sizes = {5, 5};
+  x.sync_bytes = {4e9, 4e9};
+  for (node_id a = 0; a < 10; ++a) {
+    x.nodes.push_back({"n" + std::to_string(a), a % 2 ? "east" : "west", 1.0, 2});
+    for (node_id b = 0; b < 10; ++b) {
+      const bool near = a % 2 == b % 2;
+      x.link_s.push_back(a == b ? 0 : near ? 0.01 : 2.0);
+      x.latency_s.push_back(near ? 0.001 : 0.1);
+      x.bandwidth_Bps.push_back(near ? 1e9 : 1e7);
+    }
+  }
+  const plan p = std::get<plan>(make_plan(x, steps(3000)));
+  for (const auto& nodes : p.arrangement)
+    for (const node_id n : nodes)
+      CHECK(x.nodes[n].location == x.nodes[nodes.front()].location);
+  x.sync_bytes.clear(); // Then ways within a region are shorter.
+  const plan q = std::get<plan>(make_plan(x, steps(3000)));
+  CHECK(q.makespan_s < p.makespan_s);
 }
