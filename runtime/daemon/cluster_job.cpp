@@ -60,8 +60,8 @@ void cluster_job::prepare(file_source submitter) {
     if (!submitter && !fs::exists(root / record.data.id))
       throw std::runtime_error("its data is not here and whoever submitted it has gone; submit it "
                                "again");
-    const auto folder = fetch_files(
-        record.data, root, submitter ? fetch_from(*host.system, submitter) : part_fetcher{});
+    const auto folder =
+        fetch_files(record.data, root, submitter ? host.asker->from(submitter) : part_fetcher{});
     host.shelf->put(record.data, folder);
     auto data = open_data(folder, *job);
     return [self, job = std::move(*job), data = std::move(data)] { self->prepared(job, data); };

@@ -13,6 +13,7 @@
 #include "runtime/daemon/copy_recovery.hpp"
 #include "runtime/daemon/files.hpp"
 #include "runtime/daemon/job_record.hpp"
+#include "runtime/daemon/part_asker.hpp"
 #include "runtime/train/checkpointing.hpp"
 
 #include <nlohmann/json.hpp>
@@ -46,6 +47,7 @@ struct job_host {
   caf::actor_system* system = nullptr;
   actors::compute_pool* background = nullptr;
   file_shelf* shelf = nullptr;
+  const part_asker* asker = nullptr;
   std::shared_ptr<trace_feed> feed;
   std::shared_ptr<const link_table> links; ///< Of emulated nodes; null: none.
   std::filesystem::path dir;               ///< Of datasets and runs.

@@ -143,8 +143,7 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
   made->summary =
       summary_of(run_dir, made->job, made->options.plan, checkpoints->committed(), last);
   made->summary.makespan_s = made->options.plan.makespan_s;
-  made->summary.planned_s = scheduler::iteration_seconds(made->problem, made->options.plan)
-                                .value_or(made->options.plan.makespan_s);
+  made->summary.planned_s = scheduler::predicted_seconds(made->problem, made->options.plan);
   made->summary.relay_share = scheduler::figures_of(made->problem, made->options.plan).relay_share;
   made->summary.time_scale = made->time_scale;
   made->nodes = std::move(nodes);
@@ -156,8 +155,8 @@ std::vector<copy_source> cluster_job::find_copies() const {
   std::vector<copy_source> found;
   for (const auto& copy : record_.copies) {
     const auto worker = host_.worker_of(copy.node);
-    found.push_back({copy, worker ? fetch_from(*host_.system, caf::actor_cast<file_source>(worker))
-                                  : part_fetcher{}});
+    found.push_back(
+        {copy, worker ? host_.asker->from(caf::actor_cast<file_source>(worker)) : part_fetcher{}});
   }
   return found;
 }

@@ -36,6 +36,7 @@ struct coordinator_options {
   bool sealed = false;
   actors::compute_pool* background = nullptr;
   upload_limits* upload = nullptr;
+  const part_asker* asker = nullptr;
   std::shared_ptr<const link_table> links;     ///< Of emulated nodes; null: none.
   std::function<void(const std::string&)> log; ///< One line; any thread.
   /// The name in the certificate of a directly connected process; "" where there is none. May block.

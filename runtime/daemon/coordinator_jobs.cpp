@@ -109,6 +109,7 @@ answer coordinator_state::follow(const follow_request& request) {
 job_host coordinator_state::make_host() {
   job_host host;
   host.system = &self->system();
+  host.asker = options.asker;
   host.background = options.background;
   host.shelf = &shelf;
   host.feed = feed;

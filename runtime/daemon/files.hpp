@@ -48,19 +48,6 @@ private:
 /// One request and its answer; blocks. Errors throw std::runtime_error with one line.
 using part_fetcher = std::function<file_part(const file_part_request&)>;
 
-/// A fetcher that asks `source`, for one thread that is no actor's.
-template <class Handle>
-part_fetcher fetch_from(caf::actor_system& system, Handle source) {
-  return [&system, source](const file_part_request& wanted) {
-    file_part result;
-    caf::scoped_actor self{system};
-    self->request(source, std::chrono::seconds{60}, wanted)
-        .receive([&](file_part& part) { result = std::move(part); },
-                 [&](const caf::error& why) { result.error = plain_text(why); });
-    return result;
-  };
-}
-
 /// The folder `root`/ID with the set's files: taken as it is where it is there, else fetched part by
 /// part beside it, checked and renamed; a fetch that was cut off goes on where it stopped. Throws
 /// std::runtime_error with one line.

@@ -31,6 +31,7 @@
 #include <iostream>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 namespace skippipe::runtime::daemon {
 
@@ -64,6 +65,7 @@ public:
       control.files = *files;
     }
     plane_ = std::make_unique<control_plane>(control);
+    asker_.emplace(plane_->system());
     relay_ = offer_relay(config_, note());
     if (config_.runs_scheduler)
       start_scheduler();
@@ -77,6 +79,7 @@ public:
   }
 
   ~node_daemon() {
+    asker_->stop();
     metrics_.reset();
     membership_.reset();
     caf::scoped_actor self{plane_->system()};
@@ -184,6 +187,7 @@ private:
     options.sealed = config_.sealed;
     options.background = background_.get();
     options.upload = &upload_;
+    options.asker = &*asker_;
     if (!config_.emulation.links.empty())
       options.links = std::make_shared<link_table>(config_.emulation.links);
     options.log = note();
@@ -251,6 +255,7 @@ private:
     options.host.compute = compute_.get();
     options.host.background = background_.get();
     options.host.upload = &upload_;
+    options.host.asker = &*asker_;
     options.host.scheduler_clock = &clock_;
     options.host.dir = folder_.path();
     options.desk = desk_;
@@ -376,6 +381,7 @@ private:
   std::unique_ptr<data_plane> data_;
   std::unique_ptr<compute_pool> compute_;
   std::unique_ptr<control_plane> plane_;
+  std::optional<part_asker> asker_;
   local_coordinator_actor coordinator_;
   local_worker_actor worker_;
   entry_actor entry_; ///< Of a node without the scheduler.

@@ -70,7 +70,7 @@ void worker_state::take_copy(const copy_order& order) {
                                              me = worker_actor{self}, host = options.host] {
     std::string problem;
     try {
-      shelf->take(order, fetch_from(*host.system, caf::actor_cast<file_source>(to)));
+      shelf->take(order, host.asker->from(caf::actor_cast<file_source>(to)));
     } catch (const std::exception& why) {
       problem = why.what();
     }

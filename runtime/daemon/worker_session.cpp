@@ -134,7 +134,7 @@ worker_session::worker_session(const worker_host& host, session_open order, work
   emulated_->forward_s = emulation.compute_s / emulation.time_scale;
   emulated_->loss_s = ratios.loss_ratio * emulated_->forward_s;
   emulated_->backward_s = ratios.backward_ratio * emulated_->forward_s;
-  const auto fetch = fetch_from(*host_.system, caf::actor_cast<file_source>(coordinator_));
+  const auto fetch = host_.asker->from(caf::actor_cast<file_source>(coordinator_));
   if (!order_.data.id.empty())
     *samples_ =
         make_samples(open_data(fetch_files(order_.data, host_.dir / "data", fetch), job_), job_);

@@ -9,6 +9,7 @@
 #include "runtime/daemon/clock_offset.hpp"
 #include "runtime/daemon/data_plane.hpp"
 #include "runtime/daemon/messages.hpp"
+#include "runtime/daemon/part_asker.hpp"
 #include "runtime/daemon/upload_limits.hpp"
 
 #include <filesystem>
@@ -33,6 +34,7 @@ struct worker_host {
   actors::compute_pool* background = nullptr;
   const clock_offset* scheduler_clock = nullptr;
   upload_limits* upload = nullptr;
+  const part_asker* asker = nullptr;
   std::uint64_t incarnation = 1;
   std::filesystem::path dir; ///< Of fetched files and snapshots on their way.
 };

@@ -126,6 +126,10 @@ def main():
             else:
                 assert all(0.9 < x["latency_s"] / 0.150 < 1.5 for x in links.values()), links
             print("%s: equal to the embedded run, iterations of %s s" % (kind, ["%.2f" % t for t in times]))
+            for daemon in daemons:
+                daemon.send_signal(signal.SIGINT)
+            for daemon in daemons:
+                daemon.wait(20)
         except BaseException:
             for log in sorted(folder.glob("*.log")):
                 print("==", log.name)
@@ -133,13 +137,8 @@ def main():
             raise
         finally:
             for daemon in daemons:
-                daemon.send_signal(signal.SIGINT)
-            for daemon in daemons:
-                try:
-                    daemon.wait(20)
-                except subprocess.TimeoutExpired:
+                if daemon.poll() is None:
                     os.kill(daemon.pid, signal.SIGKILL)
-                    raise
 
 
 if __name__ == "__main__":
