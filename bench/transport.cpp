@@ -157,7 +157,7 @@ void bench_loopback(int rounds) {
 
 } // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const std::string what = argc > 1 ? argv[1] : "";
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
   std::vector<std::size_t> sizes = {65536, std::size_t{1} << 20, std::size_t{16} << 20};
@@ -176,4 +176,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   return 0;
+} catch (const std::exception& e) {
+  std::cerr << "bench_transport: " << e.what() << "\n";
+  return 1;
 }

@@ -5,9 +5,16 @@
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 
+#include <stdexcept>
 #include <utility>
 
 namespace skippipe::actors::simulation {
+namespace {
+
+/// Rings are drained at every step of the virtual time, so that a thousand clusters cost little memory.
+constexpr std::size_t ring_capacity = 512;
+
+} // namespace
 
 struct sim_cluster::config : caf::actor_system_config {
   config() { set("scheduler.policy", caf::atom("testing")); }
@@ -42,7 +49,7 @@ sim_result sim_cluster::run() {
       *executor = executors.back();
     }
     env->time = time;
-    env->ring = std::make_shared<trace::trace_ring>();
+    env->ring = std::make_shared<trace::trace_ring>(ring_capacity);
     environments.push_back(env);
     return env;
   };
@@ -143,12 +150,15 @@ sim_result sim_cluster::run() {
     }
     if (result.finished || !result.failure.empty() || !result.stage_lost.empty())
       read_shards();
+    for (auto& environment : environments)
+      environment->ring->drain(result.events);
   } while (step());
   read_shards();
   lose_ = {};
 
   for (auto& environment : environments)
-    environment->ring->drain(result.events);
+    if (environment->ring->overwritten() > 0)
+      throw std::logic_error("a ring of the simulation overflowed: raise ring_capacity");
   result.messages = network->messages();
   result.undecodable = network->undecodable();
   result.virtual_ns = time->now_ns();

@@ -15,19 +15,11 @@ import sys
 import tempfile
 import time
 
-from local_cluster import Cluster, prepare_data, tensors, wait_until
+from local_cluster import SMALL_MODEL, Cluster, prepare_data, tensors, wait_until
 
-JOB = """
+JOB = SMALL_MODEL + """
 [job]
 name = "churn"
-[model]
-dim = 64
-layers = 4
-heads = 4
-kv_heads = 2
-ffn = 128
-vocab = 257
-context = 64
 [pipeline]
 stages = 4
 path_length = 3

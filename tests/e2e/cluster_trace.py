@@ -14,19 +14,11 @@ import tempfile
 import threading
 import time
 
-from local_cluster import Cluster, prepare_data, wait_until
+from local_cluster import SMALL_MODEL, Cluster, prepare_data, wait_until
 
-JOB = """
+JOB = SMALL_MODEL + """
 [job]
 name = "traced"
-[model]
-dim = 64
-layers = 4
-heads = 4
-kv_heads = 2
-ffn = 128
-vocab = 257
-context = 64
 [pipeline]
 stages = 4
 path_length = 3

@@ -13,19 +13,11 @@ import sys
 import tempfile
 import urllib.request
 
-from local_cluster import Cluster, Daemon, prepare_data, wait_until
+from local_cluster import SMALL_MODEL, Cluster, Daemon, prepare_data, wait_until
 
-JOB = """
+JOB = SMALL_MODEL + """
 [job]
 name = "life"
-[model]
-dim = 64
-layers = 4
-heads = 4
-kv_heads = 2
-ffn = 128
-vocab = 257
-context = 64
 [pipeline]
 stages = %d
 skip_ratio = 0.0

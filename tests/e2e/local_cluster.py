@@ -8,6 +8,18 @@ import subprocess
 import threading
 import time
 
+# The model that tests train: any byte is a token.
+SMALL_MODEL = """
+[model]
+dim = 64
+layers = 4
+heads = 4
+kv_heads = 2
+ffn = 128
+vocab = 257
+context = 64
+"""
+
 
 def wait_until(what, condition, seconds=60):
     """Polls an outside state that cannot be waited for otherwise."""
