@@ -97,7 +97,7 @@ max_share = 0.25             # of limits.max_upload_mbps, for checkpoints and ot
 max_upload_mbps = 0.0        # 10^6 bits a second of tensors and files; 0: no limit; reread on SIGHUP
 
 [trace]
-enabled = true
+enabled = true               # false: what its stage does is missing in traces
 
 [log]
 level = "info"               # debug, info, warning, error; reread on SIGHUP
@@ -149,7 +149,7 @@ location = ""
 enabled = true               # default: where there are no seeds
 dedicated = false            # true: schedules only, serves no stage
 # journal = "journal"
-voters = []
+voters = []                  # names; nothing uses them yet
 
 [security]
 mode = "insecure"            # this machine only; tls for everything else

@@ -284,7 +284,6 @@ void read_all(const toml_document& document, node_config& node, problem_list& pr
   {
     table_reader table{document, "trace", problems};
     table.boolean("enabled", node.trace);
-    read_path(document, table, "dir", node.trace_dir);
     table.finish();
   }
   {

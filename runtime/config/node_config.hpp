@@ -77,7 +77,6 @@ struct node_config {
   double transfer_share = 0.25; ///< Of the upload, for state transfers.
   double max_upload_mbps = 0;   ///< 0: no limit.
   bool trace = true;
-  std::filesystem::path trace_dir;
   std::optional<address> metrics;
   std::string log_level = "info"; ///< debug, info, warning or error.
   emulation_config emulation;

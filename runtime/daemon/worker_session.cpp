@@ -149,6 +149,8 @@ worker_session::worker_session(const worker_host& host, session_open order, work
   tracer_options tracing;
   tracing.env = env_;
   tracing.forward = [this](const std::vector<trace::event>& events, std::uint64_t overwritten) {
+    if (!host_.config->trace)
+      return;
     const auto clock = host_.scheduler_clock->at(env_->time->now_ns());
     trace_batch batch{order_.session,  order_.node,          overwritten,
                       clock.offset_ns, clock.uncertainty_ns, {}};

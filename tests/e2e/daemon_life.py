@@ -80,6 +80,13 @@ def checks(program, folder):
         assert done.returncode == 1 and silent in done.stdout + done.stderr, done
 
 
+def story(program, folder, job):
+    """What the trace of a finished job says of a microbatch."""
+    folder = pathlib.Path(json.loads(job.stdout.splitlines()[-1])["checkpoint"]).parents[1]
+    told = run(program, folder, "trace", "show", "0", "--iteration", "2", "--run-dir", str(folder))
+    return told.stdout + told.stderr
+
+
 def alone(program, folder):
     """No configuration: a cluster of one on loopback, on which a job runs."""
     node = Node(program, folder)
@@ -95,6 +102,13 @@ def alone(program, folder):
     second = run(program, folder, "node")
     assert second.returncode == 1 and second.stderr.count("\n") == 1, second
     assert node.end(signal.SIGTERM) == 0
+    assert " B " in story(program, folder, done), story(program, folder, done)
+    (folder / "untraced.toml").write_text('[node]\nname = "u"\ndir = "u"\n[trace]\nenabled = false\n')
+    node = Node(program, folder, "--config", "untraced.toml")
+    control = node.wait_ready()["control"]
+    done = run(program, folder, "train", "one.toml", "--cluster", control, "--json")
+    assert node.end(signal.SIGTERM) == 0
+    assert " B " not in story(program, folder, done), story(program, folder, done)
 
 
 def systemd(program, folder):
