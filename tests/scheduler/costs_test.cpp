@@ -150,6 +150,18 @@ TEST_CASE("links that nobody measured are like those that somebody did", "[sched
     CHECK(now.bandwidth_Bps[i] > 0);
 }
 
+TEST_CASE("a link is as slow as the slower of its ends", "[scheduler][costs]") {
+  const std::vector<node_spec> nodes(4); // Nowhere in particular.
+  std::vector<link_figures> links(16);
+  links[0 * 4 + 1] = {0.001, 1e9};
+  links[2 * 4 + 3] = {0.1, 1e6};
+  complete_links(nodes, links);
+  for (const auto& [a, b] : {std::pair{0, 2}, {2, 0}, {1, 3}, {3, 1}}) {
+    CHECK(links[a * 4 + b].latency_s == 0.1);
+    CHECK(links[a * 4 + b].bandwidth_Bps == 1e6);
+  }
+}
+
 TEST_CASE("noise changes no plan, and asks for few", "[scheduler][drift]") {
   for (const std::uint64_t seed : {1, 2, 3}) {
     drifting_job job;
