@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 from cluster_hosts import JOB
-from local_cluster import Cluster, Daemon, prepare_data, tensors
+from local_cluster import Cluster, Daemon, prepare_data, tensors, wait_until
 
 
 def listeners(pid):
@@ -46,6 +46,8 @@ def main():
         # The job has four stages and four nodes serve them: two of the cluster's own, the relay, the inner node.
         with Cluster(program, folder, config, ["cluster.nodes=3", "data_plane.backend=tls"]) as cluster, \
                 Daemon(cluster, "inner", node={"relay": "gateway", "listen": "off"}) as inner:
+            wait_until("it looks for its relay", lambda: "its relay 'gateway' is not in this cluster; trying again" in
+                       inner.log.read_text())
             low = 20000 + os.getpid() % 20000
             with Daemon(cluster, "gateway", node={"listen": "0.0.0.0:0", "data_listen": "0.0.0.0:0",
                                                   "advertise": "localhost", "ports": "%d-%d" % (low, low + 99)},
@@ -59,7 +61,6 @@ def main():
                 ready = inner.wait_ready()  # It began before there was a relay.
                 assert ready["control"] == "" and ready["data"].startswith("relay 127.0.0.1:"), ready
                 assert listeners(ready["pid"]) == [], listeners(ready["pid"])
-                assert "its relay 'gateway' is not in this cluster; trying again" in inner.log.read_text()
                 job = cluster.train("job.toml")
                 job.wait_iteration(1)
                 serving = [name for name, node in cluster.nodes().items() if node["stage"] is not None]

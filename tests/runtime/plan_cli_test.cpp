@@ -168,7 +168,6 @@ TEST_CASE("--compare shows every strategy beside the full pipeline", "[cli][plan
     CHECK(row["relay_share"].get<double>() > 0.5);
     CHECK(row["relay_share"].get<double>() < 0.8);
   }
-  CHECK(rows["full"]["relay_share"] > rows["skippipe"]["relay_share"]);
   CHECK(rows["skippipe"]["makespan_s"] <= rows["random"]["makespan_s"]);
   CHECK(rows["skippipe"]["reduction"] > 0);
 
