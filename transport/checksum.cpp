@@ -4,8 +4,8 @@
 #include <bit>
 #include <cstring>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
 namespace skippipe::transport {
@@ -46,8 +46,8 @@ void absorb_plain(sums& s, const std::byte* p, std::size_t stripes) noexcept {
   }
 }
 
-#if defined(__SSE2__)
-void absorb_wide(sums& s, const std::byte* p, std::size_t stripes) noexcept {
+#if defined(__x86_64__)
+void absorb_sse2(sums& s, const std::byte* p, std::size_t stripes) noexcept {
   constexpr std::size_t pairs = lanes / 2;
   const auto* from = reinterpret_cast<const __m128i*>(p);
   const __m128i step = _mm_set1_epi64x(static_cast<long long>(odd_a));
@@ -65,6 +65,33 @@ void absorb_wide(sums& s, const std::byte* p, std::size_t stripes) noexcept {
     }
   std::memcpy(s.lane.data(), lane, sizeof lane);
   std::memcpy(s.key.data(), key, sizeof key);
+}
+
+/// Twice as fast in cache, where a payload mostly is; more than that memory cannot follow.
+__attribute__((target("avx2"))) void absorb_avx2(sums& s, const std::byte* p,
+                                                 std::size_t stripes) noexcept {
+  constexpr std::size_t quads = lanes / 4;
+  const auto* from = reinterpret_cast<const __m256i*>(p);
+  const __m256i step = _mm256_set1_epi64x(static_cast<long long>(odd_a));
+  __m256i lane[quads], key[quads];
+  std::memcpy(lane, s.lane.data(), sizeof lane);
+  std::memcpy(key, s.key.data(), sizeof key);
+  for (; stripes > 0; --stripes, from += quads)
+    for (std::size_t i = 0; i < quads; ++i) {
+      const __m256i word = _mm256_loadu_si256(from + i);
+      const __m256i x = _mm256_add_epi64(word, key[i]);
+      const __m256i crossed = _mm256_shuffle_epi32(word, _MM_SHUFFLE(1, 0, 3, 2));
+      lane[i] = _mm256_add_epi64(lane[i], _mm256_mul_epu32(x, _mm256_srli_epi64(x, 32)));
+      lane[i] = _mm256_add_epi64(lane[i], crossed);
+      key[i] = _mm256_add_epi64(key[i], step);
+    }
+  std::memcpy(s.lane.data(), lane, sizeof lane);
+  std::memcpy(s.key.data(), key, sizeof key);
+}
+
+void absorb_wide(sums& s, const std::byte* p, std::size_t stripes) noexcept {
+  static const bool has_avx2 = __builtin_cpu_supports("avx2");
+  return has_avx2 ? absorb_avx2(s, p, stripes) : absorb_sse2(s, p, stripes);
 }
 #else
 constexpr auto absorb_wide = absorb_plain;

@@ -167,7 +167,7 @@ TEST_CASE("noise changes no plan, and asks for few", "[scheduler][drift]") {
     drifting_job job;
     job.random = random_source{seed};
     job.noise = 0.4;
-    job.iterations(1000 / one_case_in(5));
+    job.iterations(1000 / one_case_in(10));
     CHECK(job.adopted == 0);
     CHECK(job.asked <= 10);
   }
