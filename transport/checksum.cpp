@@ -47,27 +47,7 @@ void absorb_plain(sums& s, const std::byte* p, std::size_t stripes) noexcept {
 }
 
 #if defined(__x86_64__)
-void absorb_sse2(sums& s, const std::byte* p, std::size_t stripes) noexcept {
-  constexpr std::size_t pairs = lanes / 2;
-  const auto* from = reinterpret_cast<const __m128i*>(p);
-  const __m128i step = _mm_set1_epi64x(static_cast<long long>(odd_a));
-  __m128i lane[pairs], key[pairs];
-  std::memcpy(lane, s.lane.data(), sizeof lane);
-  std::memcpy(key, s.key.data(), sizeof key);
-  for (; stripes > 0; --stripes, from += pairs)
-    for (std::size_t i = 0; i < pairs; ++i) {
-      const __m128i word = _mm_loadu_si128(from + i);
-      const __m128i x = _mm_add_epi64(word, key[i]);
-      const __m128i crossed = _mm_shuffle_epi32(word, _MM_SHUFFLE(1, 0, 3, 2));
-      lane[i] = _mm_add_epi64(lane[i], _mm_mul_epu32(x, _mm_srli_epi64(x, 32)));
-      lane[i] = _mm_add_epi64(lane[i], crossed);
-      key[i] = _mm_add_epi64(key[i], step);
-    }
-  std::memcpy(s.lane.data(), lane, sizeof lane);
-  std::memcpy(s.key.data(), key, sizeof key);
-}
-
-/// Twice as fast in cache, where a payload mostly is; more than that memory cannot follow.
+/// As fast as memory delivers, mostly.
 __attribute__((target("avx2"))) void absorb_avx2(sums& s, const std::byte* p,
                                                  std::size_t stripes) noexcept {
   constexpr std::size_t quads = lanes / 4;
@@ -91,7 +71,7 @@ __attribute__((target("avx2"))) void absorb_avx2(sums& s, const std::byte* p,
 
 void absorb_wide(sums& s, const std::byte* p, std::size_t stripes) noexcept {
   static const bool has_avx2 = __builtin_cpu_supports("avx2");
-  return has_avx2 ? absorb_avx2(s, p, stripes) : absorb_sse2(s, p, stripes);
+  return has_avx2 ? absorb_avx2(s, p, stripes) : absorb_plain(s, p, stripes);
 }
 #else
 constexpr auto absorb_wide = absorb_plain;

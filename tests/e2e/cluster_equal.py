@@ -9,19 +9,11 @@ import subprocess
 import sys
 import tempfile
 
-from local_cluster import Cluster, prepare_data, tensors
+from local_cluster import TINY_MODEL, Cluster, prepare_data, tensors
 
-JOB = """
+JOB = TINY_MODEL + """
 [job]
 name = "equal"
-[model]
-dim = 32
-layers = 4
-heads = 4
-kv_heads = 2
-ffn = 48
-vocab = 257
-context = 32
 [pipeline]
 stages = 4
 path_length = 3

@@ -16,19 +16,11 @@ import sys
 import tempfile
 
 from hosts import Hosts, missing
-from local_cluster import Job, prepare_data, tensors
+from local_cluster import TINY_MODEL, Job, prepare_data, tensors
 
-JOB = """
+JOB = TINY_MODEL + """
 [job]
 name = "hosts"
-[model]
-dim = 32
-layers = 4
-heads = 4
-kv_heads = 2
-ffn = 48
-vocab = 257
-context = 32
 [pipeline]
 stages = 4
 path_length = 3

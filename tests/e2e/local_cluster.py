@@ -8,7 +8,17 @@ import subprocess
 import threading
 import time
 
-# The model that tests train: any byte is a token.
+# The models that tests train: any byte is a token.
+TINY_MODEL = """
+[model]
+dim = 32
+layers = 4
+heads = 4
+kv_heads = 2
+ffn = 48
+vocab = 257
+context = 32
+"""
 SMALL_MODEL = """
 [model]
 dim = 64

@@ -14,18 +14,12 @@ import subprocess
 import sys
 import tempfile
 
+from local_cluster import TINY_MODEL
+
 ITERATIONS = 24
-JOB = """
+JOB = TINY_MODEL + """
 [job]
 name = "kill"
-[model]
-dim = 32
-layers = 4
-heads = 4
-kv_heads = 2
-ffn = 48
-vocab = 257
-context = 32
 [pipeline]
 stages = 4
 path_length = 3
