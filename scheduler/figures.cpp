@@ -28,11 +28,13 @@ plan_figures figures_of(const instance& problem, const plan& p) {
   return f;
 }
 
-std::optional<double> iteration_seconds(const instance& problem, const plan& p) {
-  const bool syncs = reduces(problem);
-  if (!syncs && problem.commit_s <= 0)
-    return std::nullopt;
-  const simulation timed = simulate(problem, p.paths, p.order);
+namespace {
+
+bool has_more_than_tasks(const instance& problem) {
+  return reduces(problem) || problem.commit_s > 0;
+}
+
+double end_of_iteration(const instance& problem, const plan& p, const simulation& timed) {
   std::vector<double> last(problem.stages, 0);
   for (std::size_t i = 0; i < timed.end.size(); ++i) {
     last[0] = std::max(last[0], timed.end[i].back());
@@ -42,16 +44,24 @@ std::optional<double> iteration_seconds(const instance& problem, const plan& p) 
     }
   }
   double end = timed.makespan_s;
-  for (stage_id s = 0; syncs && s < problem.stages; ++s)
+  for (stage_id s = 0; reduces(problem) && s < problem.stages; ++s)
     end = std::max(end, last[s] + reduction_seconds(problem, s, p.arrangement[s]));
   return end + problem.commit_s;
+}
+
+} // namespace
+
+std::optional<double> iteration_seconds(const instance& problem, const plan& p) {
+  if (!has_more_than_tasks(problem))
+    return std::nullopt;
+  return end_of_iteration(problem, p, simulate(problem, p.paths, p.order));
 }
 
 double predicted_seconds(const instance& problem, const plan& p) {
   const simulation timed = simulate(problem, p.paths, p.order);
   if (!timed.violations.empty())
     return std::numeric_limits<double>::infinity();
-  return iteration_seconds(problem, p).value_or(timed.makespan_s);
+  return has_more_than_tasks(problem) ? end_of_iteration(problem, p, timed) : timed.makespan_s;
 }
 
 std::string origin_advice(const instance& problem, const plan& p) {

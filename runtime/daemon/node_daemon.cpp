@@ -31,7 +31,6 @@
 #include <iostream>
 #include <memory>
 #include <mutex>
-#include <optional>
 
 namespace skippipe::runtime::daemon {
 
@@ -65,7 +64,7 @@ public:
       control.files = *files;
     }
     plane_ = std::make_unique<control_plane>(control);
-    asker_.emplace(plane_->system());
+    asker_ = std::make_unique<part_asker>(plane_->system());
     relay_ = offer_relay(config_, note());
     if (config_.runs_scheduler)
       start_scheduler();
@@ -83,23 +82,22 @@ public:
     metrics_.reset();
     membership_.reset();
     caf::scoped_actor self{plane_->system()};
+    const auto end = [&self](const auto& actor) {
+      self->send_exit(actor, caf::exit_reason::user_shutdown);
+      self->wait_for(actor);
+    };
     if (worker_) {
       self->send(worker_, new_coordinator{});
-      self->send_exit(worker_, caf::exit_reason::user_shutdown);
-      self->wait_for(worker_);
+      end(worker_);
       // The last session may still be closing.
       std::promise<void> passed;
       desk_->submit(work_kind::other, [&] { passed.set_value(); });
       passed.get_future().wait();
     }
-    if (coordinator_) {
-      self->send_exit(coordinator_, caf::exit_reason::user_shutdown);
-      self->wait_for(coordinator_);
-    }
-    if (entry_) {
-      self->send_exit(entry_, caf::exit_reason::user_shutdown);
-      self->wait_for(entry_);
-    }
+    if (coordinator_)
+      end(coordinator_);
+    if (entry_)
+      end(entry_);
     forget_cluster(control_);
     worker_ = nullptr;
     coordinator_ = nullptr;
@@ -187,7 +185,7 @@ private:
     options.sealed = config_.sealed;
     options.background = background_.get();
     options.upload = &upload_;
-    options.asker = &*asker_;
+    options.asker = asker_.get();
     if (!config_.emulation.links.empty())
       options.links = std::make_shared<link_table>(config_.emulation.links);
     options.log = note();
@@ -255,7 +253,7 @@ private:
     options.host.compute = compute_.get();
     options.host.background = background_.get();
     options.host.upload = &upload_;
-    options.host.asker = &*asker_;
+    options.host.asker = asker_.get();
     options.host.scheduler_clock = &clock_;
     options.host.dir = folder_.path();
     options.desk = desk_;
@@ -381,7 +379,7 @@ private:
   std::unique_ptr<data_plane> data_;
   std::unique_ptr<compute_pool> compute_;
   std::unique_ptr<control_plane> plane_;
-  std::optional<part_asker> asker_;
+  std::unique_ptr<part_asker> asker_;
   local_coordinator_actor coordinator_;
   local_worker_actor worker_;
   entry_actor entry_; ///< Of a node without the scheduler.

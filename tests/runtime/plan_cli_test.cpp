@@ -171,6 +171,19 @@ TEST_CASE("--compare shows every strategy beside the full pipeline", "[cli][plan
   CHECK(rows["skippipe"]["makespan_s"] <= rows["random"]["makespan_s"]);
   CHECK(rows["skippipe"]["reduction"] > 0);
 
+  // Whoever serves what, on nodes that are alike relays do less where paths skip.
+  auto alike = small_problem();
+  for (auto& node : alike.nodes)
+    node.compute_s = 1;
+  const workplace even{alike};
+  rows.clear();
+  std::istringstream even_lines(out_of(even.plan_words + "--compare --json").text);
+  for (std::string line; std::getline(even_lines, line);) {
+    const auto row = json::parse(line);
+    rows[row["strategy"]] = row;
+  }
+  CHECK(rows["full"]["relay_share"] > rows["skippipe"]["relay_share"]);
+
   const auto table = out_of(w.plan_words + "--compare");
   CHECK(table.code == 0);
   CHECK(std::count(table.text.begin(), table.text.end(), '\n') == 7);

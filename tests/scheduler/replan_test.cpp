@@ -120,8 +120,8 @@ TEST_CASE("R2 R3 R4: after any node leaves the new plan is valid, whoever moves 
     REQUIRE(stays);
   }
   CHECK(replanned > 75 / share_of_cases);
-  CHECK(moved >= 4 / share_of_cases);
-  CHECK(afresh < replanned / 10 + share_of_cases);
+  CHECK(moved > 3 / share_of_cases);
+  CHECK(afresh < replanned / 10);
 }
 
 TEST_CASE("R4: more in flight at an origin than it can hold is refused", "[scheduler][replan]") {
@@ -202,5 +202,5 @@ TEST_CASE("R2 R3 R4: slower nodes and links never cost more than the running pla
     better += p.makespan_s < as_it_runs * 0.99;
   }
   CHECK(replanned > 50 / share_of_cases);
-  CHECK(better >= 10 / share_of_cases);
+  CHECK(better > 10 / share_of_cases);
 }
