@@ -4,6 +4,7 @@
 
 #include <netdb.h>
 
+#include <cmath>
 #include <stdexcept>
 
 namespace skippipe::runtime::daemon {
@@ -32,8 +33,8 @@ control_plane::config::config(const control_options& options) {
   set("scheduler.max-threads", std::size_t{2});
   set("middleman.workers", std::size_t{0});
   // CAF looks at its connections once per interval: what is silent for five of them is given up, at
-  // the latest after six.
-  const auto interval = std::chrono::duration<double>{options.detect_within_s / 8};
+  // the latest after six. Behind a gate that is the gate's work.
+  const std::chrono::duration<double> interval{options.tls ? 0 : options.detect_within_s / 8};
   set("middleman.heartbeat-interval", std::chrono::duration_cast<caf::timespan>(interval));
   set("middleman.connection-timeout", std::chrono::duration_cast<caf::timespan>(5 * interval));
 }
@@ -49,6 +50,10 @@ control_plane::control_plane(const control_options& options)
   if (options_.ports.low != 0)
     door.port_range =
         std::to_string(options_.ports.low) + "-" + std::to_string(options_.ports.high);
+  // Two heartbeats may get lost in the turmoil of a busy machine.
+  door.limits.heartbeat =
+      std::chrono::milliseconds{std::llround(1e3 * options_.detect_within_s / 6)};
+  door.limits.silence = 4 * door.limits.heartbeat;
   door.log = [log = options_.log](std::string_view line) {
     if (log)
       log(std::string{line});

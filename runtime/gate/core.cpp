@@ -9,7 +9,9 @@ namespace skippipe::runtime::gate {
 
 namespace {
 
-constexpr auto housekeeping_every = std::chrono::seconds{2};
+/// Not after this, and not before the other, when the thread is awake anyway.
+constexpr auto housekeeping_at_most = std::chrono::seconds{3},
+               housekeeping_at_least = std::chrono::seconds{2};
 constexpr auto summary_every = std::chrono::seconds{60};
 
 /// Chooses the protocol inside TLS; a peer that speaks none of ours is refused by OpenSSL.
@@ -113,6 +115,8 @@ void gate::core::dial(const std::string& host_port,
 }
 
 bool gate::core::poll() {
+  if (clock::now() >= housekept_ + housekeeping_at_least)
+    housekeeping();
   const auto ids = std::exchange(runnable_, {});
   for (const auto id : ids)
     if (const auto it = tunnels_.find(id); it != tunnels_.end())
@@ -122,13 +126,56 @@ bool gate::core::poll() {
 }
 
 void gate::core::housekeeping() {
-  thread_.at(clock::now() + housekeeping_every, [this] { housekeeping(); });
-  refusals_.sum_up(clock::now());
+  thread_.cancel(housekeeping_timer_);
+  housekept_ = clock::now();
+  housekeeping_timer_ = thread_.at(housekept_ + housekeeping_at_most, [this] { housekeeping(); });
+  refusals_.sum_up(housekept_);
   std::string problem;
   if (credentials_.refresh(problem))
     forget_revoked();
   if (!problem.empty() && options_.log)
     options_.log(problem + "; the files read before stay in use");
+}
+
+/// Begins with the first connection that somebody else has made; without any, nothing wakes this thread.
+void gate::core::beat() {
+  beats_ = false;
+  for (const auto& [id, t] : tunnels_) {
+    if (!t->accepted || t->at != tunnel::phase::open || t->use != purpose::control)
+      continue;
+    reassure(*t);
+    beats_ = true;
+  }
+  if (beats_)
+    thread_.at(clock::now() + options_.limits.heartbeat, [this] { beat(); });
+}
+
+void gate::core::reassure(tunnel& t) {
+  t.say_heartbeat();
+  if (t.wire_ended)
+    runnable_.insert(t.id);
+  watch_ends(t);
+}
+
+/// The peer lives: it has so long to say the next word, and may ask as much of us.
+void gate::core::hear(tunnel& t) {
+  counts_.heartbeats += std::exchange(t.heartbeats, 0);
+  if (!std::exchange(t.is_heard, false) || options_.limits.heartbeat.count() == 0
+      || t.at != tunnel::phase::open || t.use != purpose::control)
+    return;
+  thread_.cancel(t.timer);
+  t.timer = thread_.at(clock::now() + options_.limits.silence, [this, &t] { suspect(t); });
+  if (!t.accepted && clock::now() - t.spoke_at >= options_.limits.heartbeat / 2)
+    reassure(t);
+}
+
+/// Silent for too long, unless its words came while this thread did not run: a node that was stopped or
+/// starved of its cores must not take that for the silence of all others.
+void gate::core::suspect(tunnel& t) {
+  t.pump();
+  if (!t.is_heard)
+    t.problem = "silent for " + std::to_string(options_.limits.silence.count()) + " ms";
+  serve(t);
 }
 
 void gate::core::forget_revoked() {

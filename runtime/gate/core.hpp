@@ -32,6 +32,10 @@ private:
   // core.cpp
   bool poll();
   void housekeeping();
+  void beat();
+  void reassure(tunnel& t);
+  void hear(tunnel& t);
+  void suspect(tunnel& t);
   void forget_revoked();
   void shut_down();
 
@@ -75,6 +79,9 @@ private:
   std::vector<std::unique_ptr<tunnel>> dead_; ///< Until nothing on the stack uses them.
   std::uint64_t last_id_ = 0;
   bool stopped_ = false;
+  bool beats_ = false; ///< A heartbeat is due.
+  clock::time_point housekept_{};
+  transport::progress_thread::timer_id housekeeping_timer_{};
   transport::progress_thread thread_; ///< Last: ends first.
 };
 

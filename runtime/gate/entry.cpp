@@ -224,7 +224,10 @@ void gate::core::open(tunnel& t) {
   t.plain_events = EPOLLIN;
   thread_.watch(t.plain.get(), EPOLLIN, [this, id = t.id](std::uint32_t e) { on_plain(id, e); });
   hand_over(t, {unique_fd(ends[1]), t.name, t.remote});
+  t.is_heard = true;
   serve(t);
+  if (!beats_ && options_.limits.heartbeat.count() > 0)
+    beat();
 }
 
 void gate::core::hand_over(tunnel& t, plain_connection connection) {

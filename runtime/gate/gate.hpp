@@ -6,6 +6,9 @@
 // a peer has shown a certificate of the cluster's authority that is neither expired nor revoked does
 // CAF get a socket, one end of a pair inside this process, so no other local user can reach it either.
 // Connections that we make take the same way. One thread does all of it and never blocks.
+//
+// Gates also tell each other that their nodes live: for each of CAF's own heartbeats three threads wake
+// up, here one does, once for both directions.
 #pragma once
 
 #include "transport/progress.hpp"
@@ -29,6 +32,11 @@ struct gate_limits {
   std::size_t connections_per_name = 64;        ///< Authenticated, of one certificate name.
   std::uint32_t max_message = 64u << 20;        ///< Bytes of one control message's payload.
   std::chrono::milliseconds dead_after{20'000}; ///< Sent bytes unacknowledged for so long.
+  /// On a connection of the control plane the side that was dialed says so often that it lives, and the
+  /// other one answers; 0: never.
+  std::chrono::milliseconds heartbeat{0};
+  std::chrono::milliseconds silence{
+      2000}; ///< Without a word, where there are heartbeats: given up.
 };
 
 struct gate_options {
@@ -52,6 +60,7 @@ struct plain_connection {
 
 struct gate_counts {
   std::atomic<std::uint64_t> accepted{0}, refused{0}, admitted{0}, dialed{0};
+  std::atomic<std::uint64_t> heartbeats{0};         ///< Of peers.
   std::atomic<std::uint64_t> strangers{0}, open{0}; ///< Now.
 };
 

@@ -48,4 +48,18 @@ bool message_filter::accept(std::span<const std::byte> bytes) {
   return true;
 }
 
+std::array<std::byte, message_filter::header_size> heartbeat_message() {
+  std::array<std::byte, message_filter::header_size> message{};
+  message[0] = std::byte{heartbeat};
+  return message;
+}
+
+bool only_heartbeats(std::span<const std::byte> bytes) {
+  const auto one = heartbeat_message();
+  for (; bytes.size() >= one.size(); bytes = bytes.subspan(one.size()))
+    if (!std::equal(one.begin(), one.end(), bytes.begin()))
+      return false;
+  return bytes.empty();
+}
+
 } // namespace skippipe::runtime::gate

@@ -19,6 +19,9 @@ public:
   /// than the limit. After that the stream must not go on.
   bool accept(std::span<const std::byte> bytes);
 
+  /// Whether a message may follow now: the handshake is over, and no message is under way.
+  bool between_messages() const { return !first_ && header_bytes_ == 0 && payload_left_ == 0; }
+
 private:
   bool accept_header();
 
@@ -28,5 +31,11 @@ private:
   std::uint64_t payload_left_ = 0;
   bool first_ = true; ///< A stream starts with a handshake.
 };
+
+/// The message that says no more than that its sender lives. CAF understands it, too.
+std::array<std::byte, message_filter::header_size> heartbeat_message();
+
+/// Whether `bytes`, the start of a message or of several, are heartbeats and nothing else.
+bool only_heartbeats(std::span<const std::byte> bytes);
 
 } // namespace skippipe::runtime::gate

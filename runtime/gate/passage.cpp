@@ -23,6 +23,8 @@ void gate::core::on_wire(std::uint64_t id, std::uint32_t events) {
   tunnel& t = *it->second;
   if (t.at != tunnel::phase::open && t.at != tunnel::phase::closing)
     return advance(t);
+  if (t.at == tunnel::phase::open && t.use == purpose::control && t.hear_heartbeats())
+    return hear(t);
   serve(t);
   // Dead both ways; epoll would not stop telling.
   if ((events & (EPOLLHUP | EPOLLERR)) != 0 && tunnels_.count(id) > 0 && !t.wire_ended) {
@@ -44,6 +46,7 @@ void gate::core::serve(tunnel& t) {
   const auto result = t.pump();
   if (t.use == purpose::probe)
     answer_probe(t);
+  hear(t);
   if (!t.problem.empty() && options_.log)
     options_.log("dropped '" + t.name + "' at " + t.remote + ": " + t.problem);
   if (t.finished())

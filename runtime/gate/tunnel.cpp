@@ -4,6 +4,8 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace skippipe::runtime::gate {
@@ -40,18 +42,34 @@ bool tunnel::read_wire() {
     return false;
   ERR_clear_error();
   std::size_t n = 0;
-  const auto room = in.room();
+  // Most of what comes to an idle connection is a heartbeat: it needs no buffer.
+  std::array<std::byte, 2 * message_filter::header_size> few;
+  const bool was_empty = in.empty();
+  const auto room = was_empty ? std::span<std::byte>(few) : in.room();
   const int result = SSL_read_ex(ssl.get(), room.data(), room.size(), &n);
   if (result != 1) {
     wire_ended = outcome(result) == progress::ended;
     return wire_ended;
   }
-  if (use == purpose::control && !filter.accept(room.first(n))) {
-    problem = "a control message was malformed or too large";
-    return false;
+  is_heard = true;
+  if (use == purpose::control) {
+    if (heard.between_messages() && only_heartbeats(room.first(n))) {
+      heartbeats += n / message_filter::header_size;
+      return true;
+    }
+    if (!heard.accept(room.first(n))) {
+      problem = "a control message was malformed or too large";
+      return false;
+    }
   }
+  if (was_empty)
+    std::copy_n(few.begin(), n, in.room().begin());
   in.filled(n);
   return true;
+}
+
+bool tunnel::hear_heartbeats() {
+  return in.empty() && read_wire() && in.empty() && !finished() && SSL_pending(ssl.get()) == 0;
 }
 
 bool tunnel::write_wire() {
@@ -69,6 +87,7 @@ bool tunnel::write_wire() {
     return false;
   }
   out.emptied(n);
+  spoke_at = transport::progress_thread::clock::now();
   return true;
 }
 
@@ -78,6 +97,8 @@ bool tunnel::read_plain() {
   const auto room = out.room();
   const auto n = ::recv(plain.get(), room.data(), room.size(), MSG_DONTWAIT);
   if (n > 0) {
+    if (!said.accept(room.first(static_cast<std::size_t>(n))))
+      problem = "a control message of this node was malformed";
     out.filled(static_cast<std::size_t>(n));
     return true;
   }
@@ -119,6 +140,24 @@ tunnel::progress tunnel::pump() {
     out.release();
   }
   return moved ? progress::moved : progress::waiting;
+}
+
+void tunnel::say_heartbeat() {
+  if (!out.empty() || !said.between_messages())
+    return;
+  ERR_clear_error();
+  const auto message = heartbeat_message();
+  std::size_t n = 0;
+  const int result = SSL_write_ex(ssl.get(), message.data(), message.size(), &n);
+  spoke_at = transport::progress_thread::clock::now();
+  if (result == 1)
+    return;
+  wire_ended = outcome(result) == progress::ended;
+  if (wire_ended)
+    return;
+  std::copy(message.begin(), message.end(),
+            out.room().begin()); // The rest of it is still to be sent.
+  out.filled(message.size());
 }
 
 } // namespace skippipe::runtime::gate

@@ -8,6 +8,7 @@
 #include "transport/tls/ssl.hpp"
 
 #include <functional>
+#include <limits>
 #include <string>
 
 namespace skippipe::runtime::gate {
@@ -19,7 +20,8 @@ struct tunnel {
   enum class phase { connecting, handshaking, confirming, open, closing };
   enum class progress { moved, waiting, ended };
 
-  explicit tunnel(std::uint32_t max_message) : filter(max_message) {}
+  explicit tunnel(std::uint32_t max_message)
+      : heard(max_message), said(std::numeric_limits<std::uint32_t>::max()) {}
 
   std::uint64_t id = 0;
   phase at = phase::connecting;
@@ -34,8 +36,11 @@ struct tunnel {
   std::function<void(transport::unique_fd, const std::string& name, const std::string& problem)>
       dialed; ///< Who waits for this connection.
 
-  flow in, out; ///< To CAF, to the network.
-  message_filter filter;
+  flow in, out;                                             ///< To CAF, to the network.
+  message_filter heard, said;                               ///< Of the peer, of CAF.
+  bool is_heard = false;                                    ///< Since this was last made false.
+  std::uint64_t heartbeats = 0;                             ///< Heard.
+  transport::progress_thread::clock::time_point spoke_at{}; ///< To the peer, last.
   bool wire_ended = false, plain_ended = false;
   bool plain_hung_up = false; ///< CAF has closed its end; bytes may be left in it.
   bool wire_wants_out = false, plain_wants_out = false; ///< Blocked on writing.
@@ -48,6 +53,10 @@ struct tunnel {
   progress peek();
   /// Moves what can be moved, for a bounded time; `moved` when there may be more.
   progress pump();
+  /// Takes what has come, if that is heartbeats and nothing else; false when there is more to do.
+  bool hear_heartbeats();
+  /// Tells the peer that we live, unless more than that is on its way to it anyway.
+  void say_heartbeat();
   /// Both sides have all they will get.
   bool finished() const {
     return (wire_ended && in.empty()) || (plain_ended && out.empty()) || !problem.empty();

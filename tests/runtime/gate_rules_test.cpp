@@ -58,6 +58,33 @@ TEST_CASE("refusals are written once and then summed up", "[gate][rules]") {
   CHECK_THAT(lines.back(), Catch::Contains("of further sources"));
 }
 
+TEST_CASE("heartbeats fit between messages only", "[gate][rules]") {
+  gate::message_filter filter(1000);
+  const auto accept = [&](const std::string& text) {
+    return filter.accept(std::as_bytes(std::span(text)));
+  };
+  CHECK_FALSE(filter.between_messages()); // before the handshake
+  REQUIRE(accept(handshake_header(3) + "he"));
+  CHECK_FALSE(filter.between_messages());
+  REQUIRE(accept("y"));
+  CHECK(filter.between_messages());
+  REQUIRE(accept("\2"));
+  CHECK_FALSE(filter.between_messages());
+
+  std::vector<std::byte> beats;
+  for (int i = 0; i < 3; ++i) {
+    const auto one = gate::heartbeat_message();
+    beats.insert(beats.end(), one.begin(), one.end());
+  }
+  CHECK(gate::only_heartbeats(beats));
+  for (std::size_t i = 0; i < beats.size(); ++i) {
+    auto other = beats;
+    other[i] ^= std::byte{1};
+    CHECK_FALSE(gate::only_heartbeats(other));
+    CHECK(gate::only_heartbeats(std::span(beats).first(i)) == (i % 32 == 0));
+  }
+}
+
 TEST_CASE("the message filter follows any cutting of the stream", "[gate][rules]") {
   std::string stream = handshake_header(5) + "hello";
   for (int i = 0; i < 50; ++i) {
