@@ -123,6 +123,8 @@ using stage_actor = caf::typed_actor<
     caf::reacts_to<caf::close_atom>,
     // The stage's gradient is summed.
     caf::reacts_to<reduce_done>,
+    // To itself: a task was waited for long enough.
+    caf::reacts_to<caf::tick_atom>,
     // Snapshot for status and tracing; never waits for compute.
     caf::replies_to<status_atom>::with<stage_status>>;
 

@@ -122,8 +122,7 @@ void job_scheduler_state::take(adjusted_plan made) {
   options.plan.version = version;
   options.eval = std::move(made.eval);
   options.final_eval = std::move(made.final_eval);
-  for (const auto& [node, info] : members_)
-    env->net->send(node, set_plan{options.term, slice(options.plan, node, options.memory[node])});
+  hand_out_plan();
   if (options.observer.on_plan)
     options.observer.on_plan(options.plan);
 }

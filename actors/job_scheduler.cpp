@@ -1,12 +1,14 @@
 #include "actors/job_scheduler.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <utility>
 
 namespace skippipe::actors {
 
-node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory) {
+node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory,
+                const plan_times& times) {
   node_plan result;
   result.version = plan.version;
   result.microbatches = static_cast<std::uint32_t>(plan.paths.size());
@@ -31,6 +33,11 @@ node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory)
             from = i == 0 ? path.origin : path.hops[i - 1].node;
     }
     result.order.push_back({task.microbatch, task.kind, from});
+    if (node < times.size()) {
+      const auto& time = times[node][result.order.size() - 1];
+      result.order.back().due_ns = std::llround(1e9 * time.start_s);
+      result.order.back().lasts_ns = std::llround(1e9 * (time.end_s - time.start_s));
+    }
   }
   return result;
 }
@@ -38,6 +45,13 @@ node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory)
 void job_scheduler_state::broadcast(const wire_message& message) {
   for (const auto& [node, info] : members_)
     env->net->send(node, message);
+}
+
+void job_scheduler_state::hand_out_plan() {
+  const auto times = options.times ? options.times(options.plan, costs_) : plan_times{};
+  for (const auto& [node, info] : members_)
+    env->net->send(node,
+                   set_plan{options.term, slice(options.plan, node, options.memory[node], times)});
 }
 
 void job_scheduler_state::launch() {
@@ -48,10 +62,9 @@ void job_scheduler_state::launch() {
   for (stage_id stage = 0; stage < options.plan.arrangement.size(); ++stage)
     for (auto node : options.plan.arrangement[stage])
       members_[node].stage = stage;
-  for (const auto& [node, info] : members_) {
+  for (const auto& [node, info] : members_)
     env->net->send(node, assign{options.term, info.stage, committed_, options.checkpoint});
-    env->net->send(node, set_plan{options.term, slice(options.plan, node, options.memory[node])});
-  }
+  hand_out_plan();
 }
 
 void job_scheduler_state::accept(inbound& message) {

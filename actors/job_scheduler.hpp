@@ -5,6 +5,7 @@
 #include "actors/interfaces.hpp"
 #include "actors/ledger.hpp"
 #include "actors/norm_guard.hpp"
+#include "actors/plan_times.hpp"
 #include "scheduler/cost_tracker.hpp"
 #include "scheduler/drift_watch.hpp"
 
@@ -103,6 +104,8 @@ struct job_options {
                               const scheduler::cost_tracker& costs)>
       adjust;
   cost_options costs;
+  /// When the tasks of a plan are due, by what is measured; pure. Empty, or an empty answer: not known.
+  std::function<plan_times(const scheduler::plan&, const scheduler::cost_tracker&)> times;
   /// After a failed transfer: so long the loss of one of its ends may take to be noticed.
   std::int64_t patience_ns = 6'000'000'000;
   job_observer observer;
@@ -118,7 +121,8 @@ struct plan_adjusted {
 };
 
 /// Slices a plan: what one node needs to know.
-node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory);
+node_plan slice(const scheduler::plan& plan, node_id node, std::uint32_t memory,
+                const plan_times& times = {});
 
 struct job_scheduler_state {
   static inline constexpr const char* name = "scheduler";
@@ -168,6 +172,7 @@ private:
   void replan();
   void dismiss_leaving();
   void take(adjusted_plan made);
+  void hand_out_plan();
   void note_costs();
   void follow_costs();
   void plan_for_costs();

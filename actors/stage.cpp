@@ -107,6 +107,7 @@ void stage_state::enter(attempt_no attempt) {
   attempt_ = attempt;
   reducing_ = false;
   queue_ = task_queue{plan_.order, plan_.memory};
+  queue_.began(options_.env->time->now_ns());
   // Twice as many inputs may be on their way or wait as microbatches fit: a credit takes a trip to the
   // sender, which must not be felt. Each is one boundary tensor, far smaller than what a slot holds.
   window_ = credit_window{plan_.order, options_.env->node, 2 * plan_.memory};
@@ -243,6 +244,7 @@ stage_actor::behavior_type stage(stage_actor::stateful_pointer<stage_state> self
       [self](const shard_reset& done) { self->state.begin_again(done); },
       [self](const snapshot_now& order) { self->state.snapshot_late(order); },
       [self](const reduce_done& result) { self->state.gradient_complete(result); },
+      [self](caf::tick_atom) { self->state.pump(); },
       [self](status_atom) { return self->state.snapshot(); },
       [self](caf::close_atom) { self->quit(); },
   };

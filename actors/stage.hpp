@@ -41,6 +41,7 @@ struct stage_state {
   void begin_again(const shard_reset& done);
   void snapshot_late(const snapshot_now& order);
   void gradient_complete(const reduce_done& result);
+  void pump(); ///< Starts what may start.
   stage_status snapshot() const;
 
 private:
@@ -55,7 +56,7 @@ private:
   void grant_credits();
   void accept_microbatch(microbatch& work, payload& tensor);
   void accept_credit(const credit& grant);
-  void pump();
+  void pump_at(std::int64_t then_ns, std::int64_t now_ns);
   void run_task(std::size_t index);
   void run_evaluation(inbound work);
   void submit(work_kind kind, microbatch work, std::size_t index,
@@ -83,6 +84,7 @@ private:
   bool updating_ = false; ///< Parameters are not those of the running iteration yet.
   bool busy_ = false;     ///< One task at the executor at a time.
   bool reducing_ = false;
+  std::int64_t wakes_ns_ = 0; ///< When the last reminder that was asked for comes.
   task_queue queue_;
   credit_window window_;
   std::map<std::size_t, inbound> inputs_;        ///< Of ready tasks, by index.

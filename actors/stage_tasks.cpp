@@ -2,6 +2,7 @@
 #include "actors/stage.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -13,14 +14,25 @@ using trace::event_kind;
 void stage_state::pump() {
   if (busy_ || updating_)
     return;
-  if (entered_)
-    if (auto index = queue_.start_next())
+  if (entered_) {
+    const auto now = options_.env->time->now_ns();
+    if (const auto until = queue_.wait_until(now))
+      return pump_at(*until, now);
+    if (const auto index = queue_.start_next()) {
+      queue_.started_at(*index, now);
       return run_task(*index);
+    }
+  }
   if (!evaluations_.empty()) {
     auto work = std::move(evaluations_.front());
     evaluations_.erase(evaluations_.begin());
     run_evaluation(std::move(work));
   }
+}
+
+void stage_state::pump_at(std::int64_t then_ns, std::int64_t now_ns) {
+  if (std::exchange(wakes_ns_, then_ns) != then_ns)
+    self_->delayed_send(self_, std::chrono::nanoseconds{then_ns - now_ns}, caf::tick_atom::value);
 }
 
 void stage_state::submit(work_kind kind, microbatch work, std::size_t index,

@@ -4,6 +4,7 @@
 #include "actors/protocol/messages.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <vector>
@@ -16,6 +17,9 @@ namespace skippipe::actors {
 /// only while slots beyond the planned peak are free, one per overtaken forward. So the planned
 /// order's earliest unfinished task always finds its slot: forwards planned before it hold less
 /// than the planned peak, and overtakers hold no more than what lies beyond the peak.
+///
+/// Where the plan says when tasks are due, one that could overtake waits a moment for one planned earlier
+/// that is about to become ready: started a millisecond too soon, it would put that one off for all it lasts.
 class task_queue {
 public:
   task_queue() = default;
@@ -28,6 +32,12 @@ public:
   /// The ready task that is planned earliest among those that may start; its state becomes running.
   std::optional<std::size_t> start_next();
   void finish(std::size_t index); ///< A backward frees its slot.
+
+  /// The iteration began, or the task just started, at `now_ns`: by that what is due follows.
+  void began(std::int64_t now_ns) { shift_ns_ = now_ns; }
+  void started_at(std::size_t index, std::int64_t now_ns);
+  /// Until when (by the same clock) it is better to start nothing; nullopt: start the next task.
+  std::optional<std::int64_t> wait_until(std::int64_t now_ns);
 
   const node_task& task(std::size_t index) const { return order_[index]; }
   std::size_t size() const { return order_.size(); }
@@ -42,6 +52,7 @@ private:
   enum class state : std::uint8_t { waiting, ready, running, done };
 
   bool may_start(std::size_t index) const;
+  std::set<std::size_t>::const_iterator next() const;
 
   std::vector<node_task> order_;
   std::vector<state> state_;
@@ -50,6 +61,9 @@ private:
   std::set<std::size_t> unstarted_forwards_;
   std::set<microbatch_id> overtakers_; ///< Held slots whose forward overtook another.
   std::vector<std::size_t> started_;
+  std::size_t first_waiting_ = 0;               ///< None before it waits for its input.
+  std::int64_t shift_ns_ = 0;                   ///< From due times to those of the clock.
+  std::map<std::size_t, std::int64_t> awaited_; ///< Until when a task is or was waited for.
   std::size_t done_ = 0;
   std::uint32_t memory_ = 1;
   std::uint32_t planned_peak_ = 0;

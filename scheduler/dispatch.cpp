@@ -42,13 +42,14 @@ std::uint32_t pop(std::vector<std::uint32_t>& heap) {
 
 } // namespace
 
-std::optional<dispatched> dispatch(const instance& problem, const std::vector<path>& paths) {
+std::optional<dispatched> dispatch(const instance& problem, const std::vector<path>& paths,
+                                   std::size_t most_in_flight) {
   std::vector<timed_task> tasks;
   std::vector<microbatch_id> owner;
-  std::vector<event> events;
+  std::vector<std::uint32_t> first; // Of each path.
   for (const path& p : paths) {
     const auto hops = static_cast<std::uint32_t>(p.hops.size());
-    events.push_back({0, static_cast<std::uint32_t>(tasks.size()), false});
+    first.push_back(static_cast<std::uint32_t>(tasks.size()));
     for (std::uint32_t s = 0; s < step_count(p); ++s) {
       const node_id n = step_node(p, s);
       const bool last = s + 1 == step_count(p);
@@ -57,6 +58,10 @@ std::optional<dispatched> dispatch(const instance& problem, const std::vector<pa
       owner.push_back(p.microbatch);
     }
   }
+  std::vector<event> events;
+  std::size_t begun = 0;
+  for (; begun < std::min(most_in_flight, paths.size()); ++begun)
+    events.push_back({0, first[begun], false});
   std::vector<node_state> nodes(problem.nodes.size());
   dispatched result;
   result.order.resize(nodes.size());
@@ -78,6 +83,8 @@ std::optional<dispatched> dispatch(const instance& problem, const std::vector<pa
       result.makespan_s = e.time;
       if (!t.last)
         put({e.time + t.link, e.task + 1, false});
+      else if (begun < first.size())
+        put({e.time, first[begun++], false});
     } else {
       auto& heap = t.kind == task_kind::forward ? n.forwards : n.others;
       heap.push_back(e.task);

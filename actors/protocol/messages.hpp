@@ -106,6 +106,8 @@ struct node_task {
   microbatch_id id = 0;
   scheduler::task_kind kind = scheduler::task_kind::forward;
   node_id from = 0; ///< F only: the node that sends the input (the node itself at the origin).
+  std::int64_t due_ns = -1;  ///< Planned start, from the iteration's; negative: not known.
+  std::int64_t lasts_ns = 0; ///< Planned.
 };
 struct node_plan {
   plan_version version = 0;
@@ -258,7 +260,7 @@ typename Inspector::result_type inspect(Inspector& f, gradient_chunk& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, node_task& x) {
-  return f(caf::meta::type_name("skippipe.node_task"), x.id, x.kind, x.from);
+  return f(caf::meta::type_name("skippipe.node_task"), x.id, x.kind, x.from, x.due_ns, x.lasts_ns);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, node_plan& x) {

@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 namespace {
 
 /// What is known of nodes and links goes into the planning problem; the planner may then choose who
-/// serves which stage.
-void describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
+/// serves which stage. True when every node emulates: then these costs are what counts.
+bool describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
               const link_table* links, double& time_scale) {
   const auto n = nodes.size();
   const auto& first = nodes.front().emulation;
@@ -35,7 +35,7 @@ void describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
            && node.emulation.payload_bytes == first.payload_bytes;
   });
   if (!emulated)
-    return;
+    return false;
   time_scale = first.time_scale;
   for (std::size_t i = 0; i < n; ++i)
     problem.nodes[i].compute_s = nodes[i].emulation.compute_s;
@@ -43,7 +43,7 @@ void describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
                       && std::all_of(nodes.begin(), nodes.end(),
                                      [&](const auto& x) { return links->knows(x.location); });
   if (!placed)
-    return;
+    return true;
   problem.arrangement.clear();
   problem.latency_s.resize(n * n);
   problem.bandwidth_Bps.resize(n * n);
@@ -57,6 +57,7 @@ void describe(scheduler::instance& problem, const std::vector<job_node>& nodes,
                  : speed.latency_s + static_cast<double>(first.payload_bytes) / speed.bandwidth_Bps;
     }
   problem.sync_bytes.assign(problem.stages, static_cast<double>(first.sync_bytes));
+  return true;
 }
 
 /// Whether it makes a difference worth speaking of which node serves which stage.
@@ -115,7 +116,7 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
     node.location = nodes[i].location;
     node.memory = std::min(node.memory, nodes[i].memory);
   }
-  describe(made->problem, nodes, host_.links.get(), made->time_scale);
+  const bool emulated = describe(made->problem, nodes, host_.links.get(), made->time_scale);
   // What plans are made for: what is measured goes into it each time anew.
   const auto nominal = made->problem;
   const auto work = workload_of(made->job, host_.wire_dtype == "bfloat16" ? 2 : 4);
@@ -137,6 +138,11 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
     made->options.costs.known = std::move(known);
     made->measured = made->options.costs.problem;
   }
+  if (emulated)
+    made->options.times = [problem = made->problem, scale = made->time_scale](
+                              const scheduler::plan& plan, const scheduler::cost_tracker&) {
+      return times_of(problem, plan, scale);
+    };
   made->options.term = host_.term;
   made->options.patience_ns = static_cast<std::int64_t>(1e9 * host_.patience_s);
   record_plan(run_dir, made->problem, made->options.plan);

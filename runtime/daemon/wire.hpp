@@ -7,7 +7,7 @@
 namespace skippipe::runtime::daemon {
 
 /// Both sides must speak the same; the first field of every join and submission.
-inline constexpr std::uint32_t protocol_version = 2;
+inline constexpr std::uint32_t protocol_version = 3;
 
 /// Any bytes. For a vector of characters CAF makes room for whatever length it reads, before it looks
 /// whether so many bytes are there; for a string it looks first.

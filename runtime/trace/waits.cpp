@@ -89,9 +89,12 @@ private:
   void idle(const task_run& task, std::size_t i, std::int64_t until) {
     if (until <= cursor_)
       return;
-    add(std::min(until, turn_of(task)), activity::order, i);
-    if (task.kind == task_kind::forward)
+    if (task.kind == task_kind::forward) {
+      add(std::min(until, turn_of(task, true)), activity::order, i);
       add(std::min(until, slot_of(task)), activity::memory, i);
+    }
+    // It may also have waited for a task that was due.
+    add(std::min(until, turn_of(task, false)), activity::order, i);
     add(until, activity::other, i);
   }
 
@@ -104,9 +107,9 @@ private:
     return after == freed.begin() ? std::numeric_limits<std::int64_t>::min() : *(after - 1);
   }
 
-  // When the last task that goes before this one on its node began. A forward lets only forwards
-  // go first (R4).
-  std::int64_t turn_of(const task_run& task) {
+  // When the last task planned before this one on its node began; a forward must let forwards go
+  // first (R4).
+  std::int64_t turn_of(const task_run& task, bool forwards_only) {
     std::int64_t turn = std::numeric_limits<std::int64_t>::min();
     if (task.node >= places_.size())
       return turn;
@@ -116,7 +119,7 @@ private:
       return turn;
     for (const std::size_t other : nodes_[task.node].tasks) {
       const auto& o = view_.tasks[other];
-      if (task.kind == task_kind::forward && o.kind != task_kind::forward)
+      if (forwards_only && o.kind != task_kind::forward)
         continue;
       const auto place = places.find({o.microbatch, o.kind});
       if (place != places.end() && place->second < own->second)

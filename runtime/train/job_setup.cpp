@@ -141,6 +141,10 @@ void follow_costs(job_options& options, const job_config& job, const scheduler::
     return costs.applied_to(problem, work);
   };
   options.costs.drift = drift;
+  options.times = [problem, work](const scheduler::plan& plan,
+                                  const scheduler::cost_tracker& costs) {
+    return costs.knows_tasks() ? times_of(costs.applied_to(problem, work), plan, 1) : plan_times{};
+  };
 }
 
 namespace {

@@ -15,7 +15,7 @@ namespace {
 std::vector<wire_message> samples() {
   const scheduler::path path{3, 1, {{2, 7}, {1, 5}}};
   const tensor_desc tensor{element_type::bfloat16, {2, 3, 4}};
-  node_plan plan{4, 1, 6, 3, {2, 5}, {{3, scheduler::task_kind::loss, 1}}, {path}};
+  node_plan plan{4, 1, 6, 3, {2, 5}, {{3, scheduler::task_kind::loss, 1, 50, 60}}, {path}};
   microbatch work{9, 3, 1, 4, pass::evaluate, 1, path.hops, 2, 77, tensor};
   return {work,
           credit{9, 1, 4, 3},

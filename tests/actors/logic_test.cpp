@@ -24,6 +24,17 @@ std::vector<node_task> order(std::initializer_list<std::pair<int, task_kind>> ta
   return result;
 }
 
+/// One after the other, each as long as it says, without a pause.
+std::vector<node_task> timed(std::vector<node_task> tasks, std::vector<std::int64_t> lasting) {
+  std::int64_t due = 0;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    tasks[i].due_ns = due;
+    tasks[i].lasts_ns = lasting[i];
+    due += lasting[i];
+  }
+  return tasks;
+}
+
 } // namespace
 
 TEST_CASE("tasks start in planned order when all are ready", "[actors][queue][R4]") {
@@ -69,6 +80,48 @@ TEST_CASE("a forward overtakes only beyond the planned peak, one slot per overta
   task_queue tight{planned, 2};
   tight.make_ready(1);
   CHECK(tight.start_next() == std::nullopt); // No slot beyond the peak.
+}
+
+TEST_CASE("a task waits a moment for one planned earlier that is about to come",
+          "[actors][queue][R4]") {
+  // Due at 0, 800 and 1600 after the iteration began, at 10'000.
+  task_queue queue{timed(order({{0, F}, {1, F}, {2, F}}), {800, 800, 800}), 5};
+  queue.began(10'000);
+  CHECK_FALSE(queue.wait_until(10'000)); // Nothing is ready.
+  queue.make_ready(0);
+  CHECK_FALSE(queue.wait_until(10'000)); // Nothing is planned before.
+  CHECK(queue.start_next() == 0u);
+  queue.started_at(0, 10'300); // 300 late, and so is likely what follows: due at 11'100.
+  queue.make_ready(2);
+  CHECK_FALSE(queue.wait_until(10'699)); // Too long: more than half of what task 2 lasts.
+  CHECK(queue.wait_until(10'700) == 11'100);
+  CHECK(queue.wait_until(11'099) == 11'100);
+  CHECK_FALSE(queue.wait_until(11'100)); // Long enough, and not once more.
+  CHECK_FALSE(queue.wait_until(11'101));
+
+  task_queue late{timed(order({{0, F}, {1, F}, {2, F}}), {800, 800, 800}), 5};
+  late.began(0);
+  late.make_ready(1);
+  CHECK(late.wait_until(50) == 200); // What is due is often a quarter late.
+  CHECK_FALSE(late.wait_until(200));
+  late.make_ready(0);
+  CHECK(late.start_next() == 0u); // In planned order when it has come.
+
+  task_queue unknown{order({{0, F}, {1, F}}), 4};
+  unknown.began(0);
+  unknown.make_ready(1);
+  CHECK_FALSE(unknown.wait_until(0)); // The plan does not say when anything is due.
+}
+
+TEST_CASE("what cannot start waits for nobody", "[actors][queue][R4]") {
+  task_queue queue{timed(order({{0, F}, {0, B}, {1, F}}), {800, 800, 800}), 1};
+  queue.began(0);
+  queue.make_ready(0);
+  CHECK(queue.start_next() == 0u);
+  queue.started_at(0, 0);
+  queue.make_ready(2);
+  CHECK_FALSE(queue.wait_until(790)); // No slot for it before the backward in any case.
+  CHECK(queue.start_next() == std::nullopt);
 }
 
 TEST_CASE("credits go out in planned order and stay within their budget", "[actors][credits][R4]") {

@@ -5,6 +5,7 @@
 #include "scheduler/planner.hpp"
 
 #include <cmath>
+#include <map>
 #include <stdexcept>
 
 namespace skippipe::actors::simulation {
@@ -90,5 +91,15 @@ struct oracle {
     return loss / static_cast<double>(plan.paths.size());
   }
 };
+
+/// The tasks that each node started, by iteration, in order.
+inline std::map<std::pair<node_id, iteration_no>, std::vector<trace::event>>
+started_tasks(const sim_result& result) {
+  std::map<std::pair<node_id, iteration_no>, std::vector<trace::event>> started;
+  for (const auto& e : result.events)
+    if (e.kind == trace::event_kind::started)
+      started[{e.node, e.iteration}].push_back(e);
+  return started;
+}
 
 } // namespace skippipe::actors::simulation

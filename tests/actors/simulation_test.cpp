@@ -28,17 +28,13 @@ sim_options job_from(std::uint64_t seed, scheduler::plan& plan_out, scheduler::i
     options.job.memory.push_back(node.memory);
   options.job.last = 3;
   options.job.clip = random.chance(0.5) ? 1e-3 : 0;
+  // Half of them with due times, right or wrong by up to a factor of 1000: tasks then wait for others.
+  if (seed % 2 == 1)
+    options.job.times = [problem, scale = std::pow(10.0, 3 * random.uniform())](
+                            const scheduler::plan& plan, const scheduler::cost_tracker&) {
+      return times_of(problem, plan, scale);
+    };
   return options;
-}
-
-/// The tasks that each node started, by iteration, in order.
-std::map<std::pair<node_id, iteration_no>, std::vector<trace::event>>
-started_tasks(const sim_result& result) {
-  std::map<std::pair<node_id, iteration_no>, std::vector<trace::event>> started;
-  for (const auto& e : result.events)
-    if (e.kind == trace::event_kind::started)
-      started[{e.node, e.iteration}].push_back(e);
-  return started;
 }
 
 std::uint32_t planned_peak(const std::vector<scheduler::planned_task>& order) {

@@ -1,4 +1,5 @@
 #include "scheduler/check.hpp"
+#include "scheduler/dispatch.hpp"
 #include "scheduler/path_rules.hpp"
 #include "scheduler/planner.hpp"
 #include "scheduler/simulator.hpp"
@@ -173,4 +174,32 @@ TEST_CASE("check_plan sees every broken rule", "[scheduler][planner]") {
   bad = good;
   bad.paths[0].origin = bad.paths[1].origin;
   CHECK_FALSE(check_plan(x, bad).empty());
+}
+
+TEST_CASE("as few paths as are asked for are in flight at once", "[scheduler][dispatch]") {
+  random_source random(3);
+  int locked_up = 0;
+  for (int i = 0; i < 1000; ++i) {
+    instance x = random_instance(random);
+    for (node_spec& n : x.nodes)
+      n.memory = 1;
+    planner_options options;
+    options.kind = strategy::random;
+    options.seed = random.below(1000);
+    const auto made = make_plan(x, options);
+    if (std::holds_alternative<infeasible>(made))
+      continue;
+    const plan& p = std::get<plan>(made);
+    const auto all = dispatch(x, p.paths), single = dispatch(x, p.paths, 1);
+    locked_up += !all;
+    REQUIRE(single); // One after the other nothing can lock up.
+    for (const auto& order : single->order)
+      CHECK(std::is_sorted(order.begin(), order.end(), [](const auto& a, const auto& b) {
+        return a.microbatch < b.microbatch;
+      }));
+    // What nodes do that take what is ready is never better than the plan, unless they lock up.
+    if (all)
+      CHECK(p.makespan_s <= simulate(x, p.paths, all->order).makespan_s + 1e-9);
+  }
+  CHECK(locked_up > 10);
 }
