@@ -9,7 +9,7 @@ using scheduler::task_kind;
 
 namespace {
 // Shares of how long the task lasts that would wait, and of the one that it waits for; found in simulation
-// (actors_simulation, due times), where a quarter gains half as much and a whole one less.
+// (actors_due_times), where a quarter gains half as much and a whole one less.
 constexpr double worth_waiting = 0.5, usual_delay = 0.25;
 } // namespace
 

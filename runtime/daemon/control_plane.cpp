@@ -50,7 +50,7 @@ control_plane::control_plane(const control_options& options)
   if (options_.ports.low != 0)
     door.port_range =
         std::to_string(options_.ports.low) + "-" + std::to_string(options_.ports.high);
-  // Two heartbeats may get lost in the turmoil of a busy machine.
+  // On a busy machine a heartbeat may be late by two more.
   door.limits.heartbeat =
       std::chrono::milliseconds{std::llround(1e3 * options_.detect_within_s / 6)};
   door.limits.silence = 4 * door.limits.heartbeat;

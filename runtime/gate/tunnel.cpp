@@ -155,8 +155,8 @@ void tunnel::say_heartbeat() {
   wire_ended = outcome(result) == progress::ended;
   if (wire_ended)
     return;
-  std::copy(message.begin(), message.end(),
-            out.room().begin()); // The rest of it is still to be sent.
+  // The rest of it is still to be sent.
+  std::copy(message.begin(), message.end(), out.room().begin());
   out.filled(message.size());
 }
 

@@ -13,6 +13,11 @@ using namespace skippipe::actors::simulation;
 
 namespace {
 
+// Virtual time makes the figures the same in every build: sanitized ones look for other things, and need
+// fewer seeds for that.
+constexpr bool compares = one_case_in(6) == 1;
+constexpr std::uint64_t seeds = 60 / one_case_in(6);
+
 /// Runs a searched plan over two iterations; `with`: its tasks' due times are known.
 sim_result run_searched(std::uint64_t seed, bool with, const std::optional<sim_slowdown>& slow,
                         scheduler::plan& plan) {
@@ -64,7 +69,7 @@ double seconds_of(const sim_result& result) {
 TEST_CASE("due times keep small delays from changing the order", "[actors][simulation][R4]") {
   std::uint64_t different[2] = {0, 0};
   double seconds[2] = {0, 0};
-  for (std::uint64_t seed = 1; seed <= 60 / one_case_in(6); ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     INFO("seed " << seed);
     for (const bool with : {false, true}) {
       scheduler::plan plan;
@@ -80,18 +85,18 @@ TEST_CASE("due times keep small delays from changing the order", "[actors][simul
   }
   INFO("orders " << different[0] << " and " << different[1] << ", seconds " << seconds[0] << " and "
                  << seconds[1]);
-  CHECK(different[1] < 0.6 * different[0]);
-  CHECK(seconds[1] < 0.99 * seconds[0]);
+  CHECK((!compares || different[1] < 0.6 * different[0]));
+  CHECK((!compares || seconds[1] < 0.99 * seconds[0]));
 }
 
 TEST_CASE("nobody waits long for what is not about to come", "[actors][simulation][R4]") {
   double seconds[2] = {0, 0};
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     INFO("seed " << seed);
     scheduler::plan plan;
     for (const bool with : {false, true})
       seconds[with] += seconds_of(run_searched(seed, with, sim_slowdown{0, 0, 3}, plan));
   }
   INFO("seconds " << seconds[0] << " and " << seconds[1]);
-  CHECK(seconds[1] < 1.004 * seconds[0]);
+  CHECK((!compares || seconds[1] < 1.004 * seconds[0]));
 }

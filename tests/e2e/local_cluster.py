@@ -143,9 +143,9 @@ class Cluster:
         self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True, env=self.environment)
         line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError("no cluster: " + self.process.stderr.read())
-        self.ready = json.loads(line)
+        self.ready = json.loads(line or "{}")
+        if "control" not in self.ready:
+            raise AssertionError("no cluster: " + line + self.process.stderr.read())
         self.control = self.ready["control"]
         self.pids = {node["name"]: node["pid"] for node in self.ready["nodes"]}
 
