@@ -70,27 +70,27 @@ void task_queue::started_at(std::size_t index, std::int64_t now_ns) {
 }
 
 std::optional<std::int64_t> task_queue::wait_until(std::int64_t now_ns) {
+  for (; first_waiting_ < order_.size() && state_[first_waiting_] != state::waiting;
+       ++first_waiting_)
+    give_up_ns_.reset();
+  if (first_waiting_ == order_.size() || order_[first_waiting_].due_ns < 0)
+    return std::nullopt;
   const auto chosen = next();
-  while (first_waiting_ < order_.size() && state_[first_waiting_] != state::waiting)
-    ++first_waiting_;
   if (chosen == ready_.end() || first_waiting_ >= *chosen)
     return std::nullopt;
-  const auto& expected = order_[first_waiting_];
-  if (expected.due_ns < 0)
-    return std::nullopt;
-  const auto due = expected.due_ns + shift_ns_;
-  auto known = awaited_.find(first_waiting_);
-  if (known == awaited_.end()) {
+  if (!give_up_ns_) {
+    const auto& expected = order_[first_waiting_];
+    const auto due = expected.due_ns + shift_ns_;
     const auto longest =
         now_ns + static_cast<std::int64_t>(worth_waiting * order_[*chosen].lasts_ns);
     if (due > longest)
       return std::nullopt; // The other one is of more use meanwhile.
     const auto late = static_cast<std::int64_t>(usual_delay * expected.lasts_ns);
-    known = awaited_.emplace(first_waiting_, std::min(due + late, longest)).first;
+    give_up_ns_ = std::min(due + late, longest);
   }
-  if (known->second <= now_ns)
+  if (*give_up_ns_ <= now_ns)
     return std::nullopt;
-  return known->second;
+  return give_up_ns_;
 }
 
 std::optional<std::size_t> task_queue::start_next() {

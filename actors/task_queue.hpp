@@ -4,7 +4,6 @@
 #include "actors/protocol/messages.hpp"
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <vector>
@@ -61,9 +60,9 @@ private:
   std::set<std::size_t> unstarted_forwards_;
   std::set<microbatch_id> overtakers_; ///< Held slots whose forward overtook another.
   std::vector<std::size_t> started_;
-  std::size_t first_waiting_ = 0;               ///< None before it waits for its input.
-  std::int64_t shift_ns_ = 0;                   ///< From due times to those of the clock.
-  std::map<std::size_t, std::int64_t> awaited_; ///< Until when a task is or was waited for.
+  std::size_t first_waiting_ = 0;          ///< None before it waits for its input.
+  std::int64_t shift_ns_ = 0;              ///< From due times to those of the clock.
+  std::optional<std::int64_t> give_up_ns_; ///< Until when that one is or was waited for.
   std::size_t done_ = 0;
   std::uint32_t memory_ = 1;
   std::uint32_t planned_peak_ = 0;

@@ -2,6 +2,7 @@
 #include "scheduler/check.hpp"
 #include "scheduler/dispatch.hpp"
 #include "scheduler/path_rules.hpp"
+#include "scheduler/simulator.hpp"
 #include "scheduler/strategies.hpp"
 #include "scheduler/timetable.hpp"
 
@@ -52,16 +53,16 @@ plan_result plan_random(const instance& problem, const planner_options& options)
     table.insert(p, table.fit(p));
     paths.push_back(std::move(p));
   }
-  plan inserted =
+  plan best =
       finish_plan(problem, "random", std::move(arrangement), std::move(paths), table.order());
   // Nodes that take what is ready are mostly quicker than that, unless they lock up; then fewer begin.
-  plan best = inserted;
   for (std::size_t most = count; most > 0; most -= (most + 3) / 4)
-    if (auto run = dispatch(problem, inserted.paths, most)) {
-      plan next = finish_plan(problem, "random", inserted.arrangement, inserted.paths,
-                              std::move(run->order));
-      if (next.makespan_s < best.makespan_s)
-        best = std::move(next);
+    if (auto run = dispatch(problem, best.paths, most)) {
+      const double makespan_s = simulate(problem, best.paths, run->order).makespan_s;
+      if (makespan_s >= best.makespan_s)
+        continue;
+      best.order = std::move(run->order);
+      best.makespan_s = makespan_s;
     }
   return best;
 }

@@ -141,7 +141,7 @@ void gate::core::housekeeping() {
 void gate::core::beat() {
   beats_ = false;
   for (const auto& [id, t] : tunnels_) {
-    if (!t->accepted || t->at != tunnel::phase::open || t->use != purpose::control)
+    if (!t->accepted || !t->is_open_control())
       continue;
     reassure(*t);
     beats_ = true;
@@ -161,11 +161,12 @@ void gate::core::reassure(tunnel& t) {
 void gate::core::hear(tunnel& t) {
   counts_.heartbeats += std::exchange(t.heartbeats, 0);
   if (!std::exchange(t.is_heard, false) || options_.limits.heartbeat.count() == 0
-      || t.at != tunnel::phase::open || t.use != purpose::control)
+      || !t.is_open_control())
     return;
+  const auto now = clock::now();
   thread_.cancel(t.timer);
-  t.timer = thread_.at(clock::now() + options_.limits.silence, [this, &t] { suspect(t); });
-  if (!t.accepted && clock::now() - t.spoke_at >= options_.limits.heartbeat / 2)
+  t.timer = thread_.at(now + options_.limits.silence, [this, &t] { suspect(t); });
+  if (!t.accepted && now - t.spoke_at >= options_.limits.heartbeat / 2)
     reassure(t);
 }
 

@@ -23,7 +23,7 @@ void gate::core::on_wire(std::uint64_t id, std::uint32_t events) {
   tunnel& t = *it->second;
   if (t.at != tunnel::phase::open && t.at != tunnel::phase::closing)
     return advance(t);
-  if (t.at == tunnel::phase::open && t.use == purpose::control && t.hear_heartbeats())
+  if (t.is_open_control() && t.hear_heartbeats())
     return hear(t);
   serve(t);
   // Dead both ways; epoll would not stop telling.

@@ -72,23 +72,29 @@ bool tunnel::hear_heartbeats() {
   return in.empty() && read_wire() && in.empty() && !finished() && SSL_pending(ssl.get()) == 0;
 }
 
+std::optional<std::size_t> tunnel::send(std::span<const std::byte> bytes) {
+  ERR_clear_error();
+  std::size_t n = 0;
+  const int result = SSL_write_ex(ssl.get(), bytes.data(), bytes.size(), &n);
+  if (result != 1 && outcome(result) == progress::ended) {
+    wire_ended = true;
+    return std::nullopt;
+  }
+  if (result != 1)
+    return 0;
+  spoke_at = transport::progress_thread::clock::now();
+  return n;
+}
+
 bool tunnel::write_wire() {
   if (out.empty())
     return false;
-  ERR_clear_error();
-  std::size_t n = 0;
-  const auto waiting = out.waiting();
-  const int result = SSL_write_ex(ssl.get(), waiting.data(), waiting.size(), &n);
-  if (result != 1) {
-    if (outcome(result) == progress::ended) {
-      wire_ended = true;
-      out = {};
-    }
-    return false;
-  }
-  out.emptied(n);
-  spoke_at = transport::progress_thread::clock::now();
-  return true;
+  const auto n = send(out.waiting());
+  if (n)
+    out.emptied(*n);
+  else
+    out = {};
+  return n.value_or(0) > 0;
 }
 
 bool tunnel::read_plain() {
@@ -145,17 +151,10 @@ tunnel::progress tunnel::pump() {
 void tunnel::say_heartbeat() {
   if (!out.empty() || !said.between_messages())
     return;
-  ERR_clear_error();
   const auto message = heartbeat_message();
-  std::size_t n = 0;
-  const int result = SSL_write_ex(ssl.get(), message.data(), message.size(), &n);
-  spoke_at = transport::progress_thread::clock::now();
-  if (result == 1)
-    return;
-  wire_ended = outcome(result) == progress::ended;
-  if (wire_ended)
-    return;
-  // The rest of it is still to be sent.
+  if (send(message) != 0u)
+    return; // It is on its way, or the peer is gone.
+  // OpenSSL wants the same bytes once more.
   std::copy(message.begin(), message.end(), out.room().begin());
   out.filled(message.size());
 }

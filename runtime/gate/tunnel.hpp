@@ -9,6 +9,8 @@
 
 #include <functional>
 #include <limits>
+#include <optional>
+#include <span>
 #include <string>
 
 namespace skippipe::runtime::gate {
@@ -57,6 +59,8 @@ struct tunnel {
   bool hear_heartbeats();
   /// Tells the peer that we live, unless more than that is on its way to it anyway.
   void say_heartbeat();
+  /// Between two nodes that talk.
+  bool is_open_control() const { return at == phase::open && use == purpose::control; }
   /// Both sides have all they will get.
   bool finished() const {
     return (wire_ended && in.empty()) || (plain_ended && out.empty()) || !problem.empty();
@@ -65,6 +69,8 @@ struct tunnel {
 private:
   progress outcome(int result);
   bool read_wire();
+  /// Bytes that OpenSSL took, 0 when not now; nothing when the peer is gone.
+  std::optional<std::size_t> send(std::span<const std::byte> bytes);
   bool write_wire();
   bool read_plain();
   bool write_plain();

@@ -73,8 +73,7 @@ adjusted_plan plan_again(const scheduler::instance& problem, const job_config& j
 
 void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,
                  const scheduler::plan& plan) {
-  const auto planned = trace::times_of(plan, scheduler::simulate(problem, plan.paths, plan.order));
-  if (const auto problem_code = trace::write_plan_record(run_dir, plan, planned))
+  if (const auto problem_code = trace::write_plan_record(run_dir, plan, times_of(problem, plan, 1)))
     throw std::runtime_error(run_dir.string()
                              + ": the plan cannot be written: " + problem_code.message());
 }
@@ -132,18 +131,17 @@ job_options make_job_options(const job_config& job, const scheduler::instance& p
 
 void follow_costs(job_options& options, const job_config& job, const scheduler::instance& problem,
                   const scheduler::workload& work, const scheduler::drift_options& drift) {
-  options.adjust = [problem, job, work](const scheduler::plan& running,
-                                        const std::set<node_id>& gone,
-                                        const scheduler::cost_tracker& costs) {
-    return plan_again(costs.applied_to(problem, work), job, running, gone);
-  };
-  options.costs.problem = [problem, work](const scheduler::cost_tracker& costs) {
+  const auto measured = [problem, work](const scheduler::cost_tracker& costs) {
     return costs.applied_to(problem, work);
   };
+  options.adjust = [measured, job](const scheduler::plan& running, const std::set<node_id>& gone,
+                                   const scheduler::cost_tracker& costs) {
+    return plan_again(measured(costs), job, running, gone);
+  };
+  options.costs.problem = measured;
   options.costs.drift = drift;
-  options.times = [problem, work](const scheduler::plan& plan,
-                                  const scheduler::cost_tracker& costs) {
-    return costs.knows_tasks() ? times_of(costs.applied_to(problem, work), plan, 1) : plan_times{};
+  options.times = [measured](const scheduler::plan& plan, const scheduler::cost_tracker& costs) {
+    return costs.knows_tasks() ? times_of(measured(costs), plan, 1) : plan_times{};
   };
 }
 

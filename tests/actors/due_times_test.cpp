@@ -5,8 +5,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <optional>
-
 using namespace skippipe;
 using namespace skippipe::actors;
 using namespace skippipe::actors::simulation;
@@ -18,9 +16,13 @@ namespace {
 constexpr bool compares = one_case_in(6) == 1;
 constexpr std::uint64_t seeds = 60 / one_case_in(6);
 
-/// Runs a searched plan over two iterations; `with`: its tasks' due times are known.
-sim_result run_searched(std::uint64_t seed, bool with, const std::optional<sim_slowdown>& slow,
-                        scheduler::plan& plan) {
+struct searched {
+  std::uint64_t seed;
+  scheduler::instance problem;
+  scheduler::plan plan;
+};
+
+searched search_plan(std::uint64_t seed) {
   random_source random{seed};
   auto problem = random_problem(random);
   for (auto& node : problem.nodes)
@@ -34,21 +36,26 @@ sim_result run_searched(std::uint64_t seed, bool with, const std::optional<sim_s
   planning.max_iterations = 1000;
   planning.time_limit_s = 60;
   planning.threads = 1;
-  plan = std::get<scheduler::plan>(scheduler::make_plan(problem, planning));
+  auto plan = std::get<scheduler::plan>(scheduler::make_plan(problem, planning));
   plan.version = 1;
+  return {seed, std::move(problem), std::move(plan)};
+}
+
+/// Runs the plan over two iterations; `with`: its tasks' due times are known.
+sim_result run(const searched& job, bool with, const std::vector<sim_slowdown>& slow = {}) {
   sim_options options;
-  options.seed = seed;
+  options.seed = job.seed;
   options.faults.latency_ns = 5'000'000;
   options.faults.jitter_ns = 500'000; // A twentieth of what a task lasts.
   options.compute_jitter = 0;
-  options.job.plan = plan;
-  for (const auto& node : problem.nodes)
+  options.job.plan = job.plan;
+  for (const auto& node : job.problem.nodes)
     options.job.memory.push_back(node.memory);
   options.job.last = 2;
-  if (slow)
-    options.slowdowns.push_back(*slow);
+  options.slowdowns = slow;
   if (with)
-    options.job.times = [problem](const scheduler::plan& p, const scheduler::cost_tracker&) {
+    options.job.times = [problem = job.problem](const scheduler::plan& p,
+                                                const scheduler::cost_tracker&) {
       return times_of(problem, p, 1);
     };
   auto result = sim_cluster{options}.run();
@@ -71,15 +78,12 @@ TEST_CASE("due times keep small delays from changing the order", "[actors][simul
   double seconds[2] = {0, 0};
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     INFO("seed " << seed);
+    const auto job = search_plan(seed);
     for (const bool with : {false, true}) {
-      scheduler::plan plan;
-      const auto result = run_searched(seed, with, std::nullopt, plan);
+      const auto result = run(job, with);
       seconds[with] += seconds_of(result);
       for (const auto& [key, events] : started_tasks(result)) {
-        std::vector<scheduler::planned_task> executed;
-        for (const auto& e : events)
-          executed.push_back({e.microbatch, e.task});
-        different[with] += executed != plan.order[key.first];
+        different[with] += order_of(events) != job.plan.order[key.first];
       }
     }
   }
@@ -93,9 +97,9 @@ TEST_CASE("nobody waits long for what is not about to come", "[actors][simulatio
   double seconds[2] = {0, 0};
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     INFO("seed " << seed);
-    scheduler::plan plan;
+    const auto job = search_plan(seed);
     for (const bool with : {false, true})
-      seconds[with] += seconds_of(run_searched(seed, with, sim_slowdown{0, 0, 3}, plan));
+      seconds[with] += seconds_of(run(job, with, {{0, 0, 3}}));
   }
   INFO("seconds " << seconds[0] << " and " << seconds[1]);
   CHECK((!compares || seconds[1] < 1.004 * seconds[0]));

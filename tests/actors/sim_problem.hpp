@@ -102,4 +102,11 @@ started_tasks(const sim_result& result) {
   return started;
 }
 
+inline std::vector<scheduler::planned_task> order_of(const std::vector<trace::event>& started) {
+  std::vector<scheduler::planned_task> executed;
+  for (const auto& e : started)
+    executed.push_back({e.microbatch, e.task});
+  return executed;
+}
+
 } // namespace skippipe::actors::simulation

@@ -164,11 +164,8 @@ TEST_CASE("without disturbance the executed order is the planned one", "[actors]
     REQUIRE(result.failure == "");
     REQUIRE(result.finished);
     for (const auto& [key, events] : started_tasks(result)) {
-      std::vector<scheduler::planned_task> executed;
-      for (const auto& e : events)
-        executed.push_back({e.microbatch, e.task});
       // Tasks that become ready at the same instant may swap: the times are all multiples.
-      ++(executed == options.job.plan.order[key.first] ? equal : different);
+      ++(order_of(events) == options.job.plan.order[key.first] ? equal : different);
     }
     // And so the iteration takes about what was planned; reduction and commit are extra.
     for (const auto& report : result.iterations) {

@@ -1,15 +1,9 @@
 // The door of the control plane: who comes in, who does not, and what strangers may cost.
-#include "runtime/gate/message_filter.hpp"
-#include "runtime/gate/refusal_log.hpp"
-#include "runtime/gate/waiting_room.hpp"
-
-#include "gate_world.hpp"
+#include "echo_gate.hpp"
 
 #include <ctime>
 #include <deque>
-#include <future>
 #include <set>
-#include <thread>
 
 using namespace skippipe::runtime;
 using namespace skippipe::runtime::testing;
@@ -17,79 +11,6 @@ namespace transport = skippipe::transport;
 using transport::unique_fd;
 
 namespace {
-
-/// A gate whose far side echoes.
-struct echo_gate {
-  explicit echo_gate(gate::gate_limits limits = {}) {
-    gate::gate_options options;
-    options.files = world.keys("server");
-    options.listen = "127.0.0.1:0";
-    options.limits = limits;
-    options.log = log.sink();
-    door = std::make_unique<gate::gate>(std::move(options));
-    REQUIRE(door->start() == "");
-    door->receive_with([this](gate::plain_connection connection) {
-      const std::lock_guard guard(mutex);
-      names.push_back(connection.name);
-      connections.push_back(std::move(connection.fd));
-      return true;
-    });
-    echoing = std::thread([this] { echo(); });
-  }
-  ~echo_gate() {
-    door->stop();
-    done = true;
-    echoing.join();
-  }
-  void echo() {
-    char data[65536];
-    while (!done) {
-      bool idle = true;
-      const std::lock_guard guard(mutex);
-      for (auto& fd : connections) {
-        const auto n = fd ? ::recv(fd.get(), data, sizeof data, MSG_DONTWAIT) : -1;
-        if (n == 0)
-          fd = {};
-        for (ssize_t sent = 0; n > 0 && sent < n;) {
-          const auto m =
-              ::send(fd.get(), data + sent, static_cast<std::size_t>(n - sent), MSG_NOSIGNAL);
-          sent += m > 0 ? m : 0;
-          if (m < 0 && errno != EAGAIN)
-            break;
-        }
-        idle = idle && n <= 0;
-      }
-      if (idle)
-        ::usleep(500);
-    }
-  }
-  tls_client::manner node(const std::string& name) {
-    const auto files = world.keys(name);
-    return {files.certificate, files.key};
-  }
-  std::uint16_t port() const { return door->port(); }
-  std::uint64_t refused() const { return door->counts().refused; }
-
-  key_world world;
-  line_log log;
-  std::mutex mutex;
-  std::vector<std::string> names;
-  std::vector<unique_fd> connections;
-  std::unique_ptr<gate::gate> door;
-  std::atomic<bool> done{false};
-  std::thread echoing;
-};
-
-void check_echo(tls_client& client, const std::string& text) {
-  REQUIRE(client.send(text));
-  std::string got;
-  while (got.size() < text.size()) {
-    const auto more = client.receive();
-    REQUIRE(more != "");
-    got += more;
-  }
-  CHECK(got == text);
-}
 
 /// Node files of another authority, of an expired or a revoked certificate.
 tls_client::manner bad_keys(key_world& world, const std::string& kind) {
@@ -110,15 +31,6 @@ tls_client::manner bad_keys(key_world& world, const std::string& kind) {
     security::write_file(files.certificate, security::to_pem(x.get()), security::access::everyone);
   }
   return {files.certificate, files.key};
-}
-
-std::pair<gate::plain_connection, std::string> dial(gate::gate& from, const std::string& to) {
-  std::promise<std::pair<gate::plain_connection, std::string>> promise;
-  auto result = promise.get_future();
-  from.dial(to, [&](gate::plain_connection c, std::string p) {
-    promise.set_value({std::move(c), std::move(p)});
-  });
-  return result.get();
 }
 
 double cpu_seconds() {
@@ -360,62 +272,4 @@ TEST_CASE("a gate does not start with keys that do not fit", "[gate]") {
   CHECK_THAT(start(files), Catch::Contains("revocation list"));
   files = {};
   CHECK(start(files) != ""); // no files, no authentication: never without a word
-}
-
-TEST_CASE("gates tell each other that their nodes live, and CAF hears nothing of it",
-          "[gate][heartbeat]") {
-  gate::gate_limits limits;
-  limits.heartbeat = 20ms;
-  limits.silence = 1000ms;
-  echo_gate g(limits);
-  line_log log;
-  gate::gate_options options;
-  options.files = g.world.keys("worker");
-  options.log = log.sink();
-  options.limits = limits;
-  gate::gate door(std::move(options));
-  REQUIRE(door.start() == "");
-  // Both sides of CAF greet; then neither has anything to say.
-  const auto hello = handshake_header(5) + "hello";
-  const auto greet = [&](const unique_fd& fd) {
-    REQUIRE(::send(fd.get(), hello.data(), hello.size(), MSG_NOSIGNAL) == 37);
-  };
-  unique_fd far;
-  g.door->receive_with([&](gate::plain_connection connection) {
-    greet(connection.fd);
-    const std::lock_guard guard(g.mutex);
-    far = std::move(connection.fd);
-    return true;
-  });
-  const auto [near, problem] = dial(door, "127.0.0.1:" + std::to_string(g.port()));
-  REQUIRE(problem == "");
-  greet(near.fd);
-  // Longer than it takes to give up the silent.
-  CHECK(eventually(
-      [&] { return g.door->counts().heartbeats > 60 && door.counts().heartbeats > 60; }));
-  CHECK(door.counts().open == 1);
-  CHECK(g.door->counts().open == 1);
-  const std::lock_guard guard(g.mutex);
-  for (const int fd : {near.fd.get(), far.get()}) {
-    char data[256];
-    CHECK(::recv(fd, data, sizeof data, MSG_DONTWAIT) == 37);
-    CHECK(::recv(fd, data, sizeof data, MSG_DONTWAIT) < 0);
-  }
-}
-
-TEST_CASE("a peer that falls silent is given up", "[gate][heartbeat]") {
-  gate::gate_limits limits;
-  limits.heartbeat = 50ms;
-  limits.silence = 250ms;
-  echo_gate g(limits);
-  tls_client silent(g.port(), g.node("silent"));
-  check_echo(silent, handshake_header(0));
-  // Heartbeats, until the gate has had enough.
-  int heard = 0;
-  while (heard < 1000 && silent.receive() != "")
-    ++heard;
-  CHECK(heard < 1000);
-  CHECK(g.log.wait_for("dropped 'silent' at 127.0.0.1"));
-  CHECK(g.log.wait_for("silent for 250 ms"));
-  CHECK(eventually([&] { return g.door->counts().open == 0; }));
 }
