@@ -2,6 +2,8 @@
 
 #include <openssl/err.h>
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -115,6 +117,7 @@ bool tunnel::read_plain() {
 bool tunnel::write_plain() {
   if (in.empty() || !plain)
     return false;
+  caf_reads();
   const auto waiting = in.waiting();
   const auto n = ::send(plain.get(), waiting.data(), waiting.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (n > 0) {
@@ -146,6 +149,17 @@ tunnel::progress tunnel::pump() {
     out.release();
   }
   return moved ? progress::moved : progress::waiting;
+}
+
+bool tunnel::caf_reads() {
+  int unread = 0;
+  // What is written only adds to it: less than before, and CAF has taken some. What follows nothing is new.
+  const bool reads = ::ioctl(plain.get(), SIOCOUTQ, &unread) != 0 || unread == 0 || unread < unread_
+                     || unread_ == 0;
+  unread_ = unread;
+  if (reads)
+    read_at = transport::progress_thread::clock::now();
+  return reads;
 }
 
 void tunnel::say_heartbeat() {

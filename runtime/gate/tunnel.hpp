@@ -43,6 +43,7 @@ struct tunnel {
   bool is_heard = false;                                    ///< Since this was last made false.
   std::uint64_t heartbeats = 0;                             ///< Heard.
   transport::progress_thread::clock::time_point spoke_at{}; ///< To the peer, last.
+  transport::progress_thread::clock::time_point read_at{};  ///< When CAF was last seen to read.
   bool wire_ended = false, plain_ended = false;
   bool plain_hung_up = false; ///< CAF has closed its end; bytes may be left in it.
   bool wire_wants_out = false, plain_wants_out = false; ///< Blocked on writing.
@@ -59,6 +60,8 @@ struct tunnel {
   bool hear_heartbeats();
   /// Tells the peer that we live, unless more than that is on its way to it anyway.
   void say_heartbeat();
+  /// Whether CAF has taken something, or all there is, since it was last asked; noted in `read_at`.
+  bool caf_reads();
   /// Between two nodes that talk.
   bool is_open_control() const { return at == phase::open && use == purpose::control; }
   /// Both sides have all they will get.
@@ -74,6 +77,8 @@ private:
   bool write_wire();
   bool read_plain();
   bool write_plain();
+
+  int unread_ = 0; ///< What CAF's socket held when last looked at, as the kernel counts.
 };
 
 } // namespace skippipe::runtime::gate

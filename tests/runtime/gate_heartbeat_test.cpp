@@ -1,48 +1,94 @@
 // Gates that tell each other that their nodes live.
 #include "echo_gate.hpp"
 
+#include <algorithm>
+
 using namespace skippipe::runtime;
 using namespace skippipe::runtime::testing;
+
+namespace {
+
+/// A gate that has dialed another one. Both sides of CAF have greeted and read the greeting.
+struct pair_of_gates {
+  explicit pair_of_gates(const gate::gate_limits& limits) : listener(limits) {
+    gate::gate_options options;
+    options.files = listener.world.keys("worker");
+    options.log = log.sink();
+    options.limits = limits;
+    dialer = std::make_unique<gate::gate>(std::move(options));
+    REQUIRE(dialer->start() == "");
+    listener.door->receive_with([this](gate::plain_connection connection) {
+      greet(connection.fd);
+      const std::lock_guard guard(listener.mutex);
+      far = std::move(connection.fd);
+      return true;
+    });
+    auto [connection, problem] = dial(*dialer, "127.0.0.1:" + std::to_string(listener.port()));
+    REQUIRE(problem == "");
+    near = std::move(connection.fd);
+    greet(near);
+    REQUIRE(eventually([&] { return take(near) == 37; }));
+    REQUIRE(eventually([&] { return take(far) == 37; }));
+  }
+  ~pair_of_gates() { dialer->stop(); }
+
+  static void greet(const unique_fd& fd) {
+    const auto hello = handshake_header(5) + "hello";
+    REQUIRE(::send(fd.get(), hello.data(), hello.size(), MSG_NOSIGNAL) == 37);
+  }
+  /// Bytes that CAF would read now; negative when none.
+  ssize_t take(const unique_fd& fd) {
+    const std::lock_guard guard(listener.mutex);
+    char data[256];
+    return ::recv(fd.get(), data, sizeof data, MSG_DONTWAIT);
+  }
+
+  echo_gate listener;
+  line_log log;
+  std::unique_ptr<gate::gate> dialer;
+  unique_fd near, far;
+};
+
+} // namespace
 
 TEST_CASE("gates tell each other that their nodes live, and CAF hears nothing of it",
           "[gate][heartbeat]") {
   gate::gate_limits limits;
   limits.heartbeat = 20ms;
   limits.silence = 1000ms;
-  echo_gate g(limits);
-  line_log log;
-  gate::gate_options options;
-  options.files = g.world.keys("worker");
-  options.log = log.sink();
-  options.limits = limits;
-  gate::gate door(std::move(options));
-  REQUIRE(door.start() == "");
-  // Both sides of CAF greet; then neither has anything to say.
-  const auto hello = handshake_header(5) + "hello";
-  const auto greet = [&](const unique_fd& fd) {
-    REQUIRE(::send(fd.get(), hello.data(), hello.size(), MSG_NOSIGNAL) == 37);
-  };
-  unique_fd far;
-  g.door->receive_with([&](gate::plain_connection connection) {
-    greet(connection.fd);
-    const std::lock_guard guard(g.mutex);
-    far = std::move(connection.fd);
-    return true;
-  });
-  const auto [near, problem] = dial(door, "127.0.0.1:" + std::to_string(g.port()));
-  REQUIRE(problem == "");
-  greet(near.fd);
+  pair_of_gates g(limits);
   // Longer than it takes to give up the silent.
-  CHECK(eventually(
-      [&] { return g.door->counts().heartbeats > 60 && door.counts().heartbeats > 60; }));
-  CHECK(door.counts().open == 1);
-  CHECK(g.door->counts().open == 1);
-  const std::lock_guard guard(g.mutex);
-  for (const int fd : {near.fd.get(), far.get()}) {
-    char data[256];
-    CHECK(::recv(fd, data, sizeof data, MSG_DONTWAIT) == 37);
-    CHECK(::recv(fd, data, sizeof data, MSG_DONTWAIT) < 0);
-  }
+  CHECK(eventually([&] {
+    return g.listener.door->counts().heartbeats > 60 && g.dialer->counts().heartbeats > 60;
+  }));
+  CHECK(g.dialer->counts().open == 1);
+  CHECK(g.listener.door->counts().open == 1);
+  CHECK(g.take(g.near) < 0);
+  CHECK(g.take(g.far) < 0);
+}
+
+TEST_CASE("a node whose CAF reads nothing is given up, though its gate lives",
+          "[gate][heartbeat]") {
+  gate::gate_limits limits;
+  limits.heartbeat = 50ms;
+  limits.silence = 1500ms;
+  pair_of_gates g(limits);
+  const auto from = GENERATE(0, 1);
+  CAPTURE(from);
+  // As long as there is nothing to read, both live.
+  const auto heard = g.listener.door->counts().heartbeats.load();
+  CHECK(eventually([&] { return g.listener.door->counts().heartbeats > heard + 30; }));
+  CHECK(g.dialer->counts().open == 1);
+  g.greet(from == 0 ? g.far : g.near); // The other one leaves it unread.
+  CHECK(eventually([&] { return g.dialer->counts().open == 0; }));
+  // Who hears nothing says nothing either, so both may be the first to give up.
+  const auto given_up = [](line_log& log) {
+    const auto lines = log.lines();
+    return std::any_of(lines.begin(), lines.end(), [](const std::string& line) {
+      return line.find("silent for 1500 ms") != std::string::npos;
+    });
+  };
+  CHECK(eventually([&] { return given_up(g.log) || given_up(g.listener.log); }));
 }
 
 TEST_CASE("a peer that falls silent is given up", "[gate][heartbeat]") {
