@@ -52,6 +52,10 @@ public:
         background_(std::make_unique<compute_pool>(3)), desk_(background_->make_strand()),
         copying_(background_->make_strand()) {
     set_level(log_, config_);
+  }
+
+  /// Once, before `run`. Throws std::runtime_error with one line.
+  void start() {
     gate::raise_open_files();
     control_options control;
     control.listen = config_.listen;
@@ -78,7 +82,10 @@ public:
   }
 
   ~node_daemon() {
-    asker_->stop();
+    if (!plane_)
+      return;
+    if (asker_)
+      asker_->stop();
     metrics_.reset();
     membership_.reset();
     caf::scoped_actor self{plane_->system()};
@@ -394,6 +401,8 @@ private:
 
 int run_daemon(const daemon_request& request) {
   node_daemon daemon{request};
+  daemon
+      .start(); // Where it throws, what has been started is ended as ever: actors would be waited for.
   return daemon.run();
 }
 

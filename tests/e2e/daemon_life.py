@@ -111,6 +111,28 @@ def alone(program, folder):
     assert " B " not in story(program, folder, done), story(program, folder, done)
 
 
+def taken_ports(program, folder):
+    """Where a port is another's, or the address no address of this machine, it ends and says so in one line."""
+    run(program, folder, "certs", "init", "--dir", "lab")
+    run(program, folder, "certs", "issue", "w", "--dir", "lab")
+    secure = '[security]\nmode = "tls"\nca = "lab/ca.pem"\ncertificate = "lab/w/certificate.pem"\n' \
+             'key = "lab/w/key.pem"\n'
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        for i, (listen, table) in enumerate([
+                ("127.0.0.1:%d" % port, ""), ("127.0.0.1:0", '[metrics]\nlisten = "127.0.0.1:%d"\n' % port),
+                ("127.0.0.1:%d" % port, secure), ("127.0.0.1:0", secure + '[metrics]\nlisten = "127.0.0.1:%d"\n' % port),
+                ("127.0.0.1:0", '[data_plane]\nbackend = "ucx"\n'), ("127.0.0.1:0", secure + '[data_plane]\nbackend = "tls"\n')]):
+            data = 'data_listen = "127.0.0.1:%d"\n' % port if "data_plane" in table else ""
+            (folder / "taken.toml").write_text('[node]\nname = "w"\ndir = "t%d"\nlisten = "%s"\n%s%s'
+                                               % (i, listen, data, table))
+            done = run(program, folder, "node", "--config", "taken.toml")
+            said = done.stderr.splitlines()
+            assert done.returncode == 1 and str(port) in said[-1] and "cannot listen" in said[-1], (table, done)
+
+
 def systemd(program, folder):
     """Type=notify and the watchdog; SIGHUP keeps what it had when the new file is wrong; metrics."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
@@ -205,6 +227,7 @@ def main():
         prepare_data(program, source, folder / "data")
         checks(program, folder)
         alone(program, folder)
+        taken_ports(program, folder)
         systemd(program, folder)
         members(program, source, folder)
 
