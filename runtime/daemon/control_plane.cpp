@@ -50,7 +50,7 @@ control_plane::control_plane(const control_options& options)
   if (options_.ports.low != 0)
     door.port_range =
         std::to_string(options_.ports.low) + "-" + std::to_string(options_.ports.high);
-  // On a busy machine a heartbeat may be late by two more.
+  // On a busy machine a heartbeat may be late by two more; one is asked for before a peer is given up.
   door.limits.heartbeat =
       std::chrono::milliseconds{std::llround(1e3 * options_.detect_within_s / 6)};
   door.limits.silence = 4 * door.limits.heartbeat;

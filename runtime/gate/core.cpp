@@ -166,18 +166,34 @@ void gate::core::hear(tunnel& t) {
       || !t.is_open_control())
     return;
   const auto now = clock::now();
-  thread_.cancel(t.timer);
-  t.timer = thread_.at(now + options_.limits.silence, [this, &t] { suspect(t); });
+  t.heard_at = now;
+  t.suspected = false;
+  await(t, options_.limits.silence);
   if (!t.accepted && now - t.spoke_at >= options_.limits.heartbeat / 2)
     reassure(t);
 }
 
-/// Silent for too long, unless its words came while this thread did not run: a node that was stopped or
-/// starved of its cores must not take that for the silence of all others.
+void gate::core::await(tunnel& t, std::chrono::milliseconds patience) {
+  thread_.cancel(t.timer);
+  t.due = clock::now() + patience;
+  t.timer = thread_.at(t.due, [this, &t] { suspect(t); });
+}
+
+/// Silent for too long. But it may have been this thread, or the whole machine, that stood still: then its words
+/// wait to be read, or it has had no time to say any. So it has one more heartbeat's time, and again
+/// where this thread comes late.
 void gate::core::suspect(tunnel& t) {
   t.pump();
-  if (!t.is_heard)
-    t.problem = "silent for " + std::to_string(options_.limits.silence.count()) + " ms";
+  const auto beat = options_.limits.heartbeat;
+  if (!t.is_heard && (!t.suspected || clock::now() > t.due + beat / 2)) {
+    t.suspected = true;
+    reassure(t);
+    await(t, beat * 5 / 4);
+  } else if (!t.is_heard) {
+    const auto silent =
+        std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - t.heard_at);
+    t.problem = "silent for " + std::to_string(silent.count()) + " ms";
+  }
   serve(t);
 }
 

@@ -35,6 +35,7 @@ private:
   void beat();
   void reassure(tunnel& t);
   void hear(tunnel& t);
+  void await(tunnel& t, std::chrono::milliseconds patience);
   void suspect(tunnel& t);
   void forget_revoked();
   void shut_down();

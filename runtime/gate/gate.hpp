@@ -35,7 +35,8 @@ struct gate_limits {
   /// On a connection of the control plane the side that was dialed says so often that it lives, and the
   /// other one answers; 0: never.
   std::chrono::milliseconds heartbeat{0};
-  /// Without a word for so long, where there are heartbeats, a peer is given up.
+  /// Without a word for so long, where there are heartbeats, a peer is asked once more; given up after
+  /// another 1.25 heartbeats.
   std::chrono::milliseconds silence{2000};
 };
 

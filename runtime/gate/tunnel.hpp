@@ -41,8 +41,11 @@ struct tunnel {
   flow in, out;                                             ///< To CAF, to the network.
   message_filter heard, said;                               ///< Of the peer, of CAF.
   bool is_heard = false;                                    ///< Since this was last made false.
+  bool suspected = false;                                   ///< Silent, and asked once more.
   std::uint64_t heartbeats = 0;                             ///< Heard.
   transport::progress_thread::clock::time_point spoke_at{}; ///< To the peer, last.
+  transport::progress_thread::clock::time_point heard_at{}; ///< Of the peer, last.
+  transport::progress_thread::clock::time_point due{};      ///< When it has to be heard again.
   transport::progress_thread::clock::time_point read_at{};  ///< When CAF was last seen to read.
   bool wire_ended = false, plain_ended = false;
   bool plain_hung_up = false; ///< CAF has closed its end; bytes may be left in it.

@@ -15,11 +15,13 @@ using transport::unique_fd;
 
 /// A gate whose far side echoes.
 struct echo_gate {
-  explicit echo_gate(gate::gate_limits limits = {}) {
+  explicit echo_gate(gate::gate_limits limits = {},
+                     std::function<bool(const std::string&)> allow = {}) {
     gate::gate_options options;
     options.files = world.keys("server");
     options.listen = "127.0.0.1:0";
     options.limits = limits;
+    options.allow = std::move(allow);
     options.log = log.sink();
     door = std::make_unique<gate::gate>(std::move(options));
     REQUIRE(door->start() == "");
