@@ -10,6 +10,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <set>
 
 namespace skippipe::runtime::daemon {
 
@@ -18,28 +19,47 @@ using nlohmann::json;
 
 /// What the follower actor hands to the thread that waits.
 struct client::inbox {
-  void put(std::optional<json> event) {
+  void put(std::string text) {
     {
       const std::lock_guard guard{mutex};
-      events.push_back(std::move(event));
+      texts.push_back(std::move(text));
     }
     wake.notify_one();
   }
-  std::optional<json> take() {
+  void close() {
+    {
+      const std::lock_guard guard{mutex};
+      closed = true;
+    }
+    wake.notify_one();
+  }
+  /// Nothing once it is closed.
+  std::optional<std::string> take() {
     std::unique_lock guard{mutex};
-    wake.wait(guard, [this] { return !events.empty(); });
-    auto first = std::move(events.front());
-    events.pop_front();
+    wake.wait(guard, [this] { return closed || !texts.empty(); });
+    if (closed)
+      return std::nullopt;
+    auto first = std::move(texts.front());
+    texts.pop_front();
     return first;
+  }
+  /// Waits so long for that.
+  bool is_closed(std::chrono::milliseconds patience) {
+    std::unique_lock guard{mutex};
+    return wake.wait_for(guard, patience, [this] { return closed; });
   }
 
   std::mutex mutex;
   std::condition_variable wake;
-  std::deque<std::optional<json>> events; ///< None: no more will come.
-  bool lost = false;                      ///< The scheduler has gone.
+  std::deque<std::string> texts; ///< Events of the job, as JSON, or that the scheduler has gone.
+  bool closed = false;
 };
 
 namespace {
+
+constexpr const char* out_of_reach = "";
+constexpr std::chrono::seconds reach_again_for{20};
+constexpr std::size_t most_past = 8192; ///< More than the scheduler tells again.
 
 const char* environment(const char* name) {
   const char* value = std::getenv(name);
@@ -130,51 +150,99 @@ json client::ask(const std::string& what, const std::string& name, double second
   return json::parse(order(what, name, seconds));
 }
 
+/// Begins to follow; returns the job's id.
 template <class Request>
-bool client::follow_after(Request request, const event_handler& on_event) {
+std::string client::begin_following(Request request) {
   auto& system = plane_->system();
-  auto follower = system.spawn([box = inbox_, shelf = &shelf_, whom = coordinator_](
-                                   follower_actor::pointer self) -> follower_actor::behavior_type {
+  follower_ = system.spawn([box = inbox_, shelf = &shelf_, whom = coordinator_](
+                               follower_actor::pointer self) -> follower_actor::behavior_type {
     self->monitor(whom);
-    self->set_down_handler([box](const caf::down_msg&) {
-      box->lost = true;
-      box->put(std::nullopt);
-    });
-    return {[box](const std::string& text) {
-              auto event = json::parse(text, nullptr, false);
-              if (event.is_object())
-                box->put(std::move(event));
-            },
+    self->set_down_handler([box](const caf::down_msg&) { box->put(out_of_reach); });
+    return {[box](const std::string& text) { box->put(text); },
             // A part at a time, from the page cache: short enough for a handler.
             [shelf](const file_part_request& wanted) { return shelf->read(wanted); }};
   });
-  request.follower = follower;
+  request.follower = follower_;
   answer reply;
-  {
-    caf::scoped_actor self{system};
-    self->request(coordinator_, std::chrono::seconds{60}, std::move(request))
-        .receive([&](const answer& given) { reply = given; },
-                 [&](const caf::error& why) {
-                   reply.error = where_ + ": the scheduler does not answer: " + plain_text(why);
-                 });
-  }
-  request.follower = nullptr;
-  bool last = false;
-  if (reply.error.empty())
-    while (auto event = inbox_->take()) {
-      on_event(*event);
-      if ((last = events::is_last(*event)))
-        break;
-    }
-  caf::anon_send_exit(follower, caf::exit_reason::user_shutdown);
-  if (!reply.error.empty())
+  caf::scoped_actor self{system};
+  self->request(coordinator_, std::chrono::seconds{60}, std::move(request))
+      .receive([&](const answer& given) { reply = given; },
+               [&](const caf::error& why) {
+                 reply.error = where_ + ": the scheduler does not answer: " + plain_text(why);
+               });
+  if (!reply.error.empty()) {
+    end_following();
     throw command_error(reply.error);
-  if (!last && inbox_->lost)
-    throw command_error(where_
-                        + ": the scheduler is out of reach; the job goes on without us, "
-                          "see `skippipe attach "
-                        + reply.text + "`");
-  return last;
+  }
+  return reply.text;
+}
+
+void client::end_following() {
+  caf::anon_send_exit(follower_, caf::exit_reason::user_shutdown);
+  follower_ = nullptr;
+}
+
+/// Reaches the scheduler again, which may have been started anew; false when that takes too long or nobody wants
+/// to follow any more.
+bool client::reach_again(const std::string& job) {
+  const auto until = std::chrono::steady_clock::now() + reach_again_for;
+  const auto seed = parse_address(where_);
+  while (std::chrono::steady_clock::now() < until) {
+    if (inbox_->is_closed(std::chrono::seconds{1}))
+      return false;
+    std::string problem;
+    coordinator_ = plane_->connect(*seed, problem);
+    if (!coordinator_)
+      continue;
+    try {
+      begin_following(follow_request{job, {}});
+      return true;
+    } catch (const command_error&) {
+      // Not yet, or gone again.
+    }
+  }
+  return false;
+}
+
+template <class Request>
+bool client::follow_after(Request request, const event_handler& on_event) {
+  const auto job = begin_following(std::move(request));
+  // Who follows again is told again what has happened before.
+  std::multiset<std::string> told;
+  while (const auto text = inbox_->take()) {
+    if (*text == out_of_reach) {
+      end_following();
+      on_event(events::note(where_ + ": the scheduler is out of reach; trying again"));
+      if (!reach_again(job)) {
+        if (inbox_->is_closed({}))
+          return false;
+        throw command_error(where_
+                            + ": the scheduler is out of reach; the job goes on without us, see "
+                              "`skippipe attach "
+                            + job + "`");
+      }
+      for (const auto& one : past_)
+        told.insert(one);
+      continue;
+    }
+    if (const auto again = told.find(*text); again != told.end()) {
+      told.erase(again);
+      continue;
+    }
+    const auto event = json::parse(*text, nullptr, false);
+    if (!event.is_object())
+      continue;
+    past_.push_back(*text);
+    if (past_.size() > most_past)
+      past_.erase(past_.begin(), past_.begin() + most_past / 2);
+    on_event(event);
+    if (events::is_last(event)) {
+      end_following();
+      return true;
+    }
+  }
+  end_following();
+  return false;
 }
 
 bool client::submit(submit_request request, const fs::path& data, const event_handler& on_event) {
@@ -187,6 +255,6 @@ bool client::follow(const std::string& job, const event_handler& on_event) {
   return follow_after(follow_request{job, {}}, on_event);
 }
 
-void client::stop_following() { inbox_->put(std::nullopt); }
+void client::stop_following() { inbox_->close(); }
 
 } // namespace skippipe::runtime::daemon

@@ -51,6 +51,10 @@ private:
   Reply request(const Request& wanted);
   template <class Request>
   bool follow_after(Request request, const event_handler& on_event);
+  template <class Request>
+  std::string begin_following(Request request);
+  void end_following();
+  bool reach_again(const std::string& job);
 
   std::string where_;
   std::unique_ptr<control_plane> plane_;
@@ -59,6 +63,8 @@ private:
   file_shelf shelf_;
   struct inbox;
   std::shared_ptr<inbox> inbox_;
+  follower_actor follower_;
+  std::vector<std::string> past_; ///< Events that were passed on.
 };
 
 } // namespace skippipe::runtime::daemon

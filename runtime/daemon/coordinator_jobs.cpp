@@ -133,7 +133,12 @@ job_host coordinator_state::make_host() {
     *find_job(record.id) = record;
     book_->keep(record);
   };
-  host.wants_nodes = [this] { offer_nodes(true); };
+  host.wants_nodes = [this] {
+    // A node that was only out of reach is back in a moment.
+    const auto patience = static_cast<std::int64_t>(2e9 * options.detect_within_s);
+    patience_until_ns_ = std::max(patience_until_ns_, now_ns() + patience);
+    offer_nodes(true);
+  };
   host.is_member = [this](const job_node& node) {
     const auto found = members_.find(node.name);
     return found != members_.end() && found->second.is_there()

@@ -2,7 +2,7 @@
 """Workers that are killed, frozen, drained and removed, and a whole cluster that loses power, in the middle of a
 deterministic job: in the end its parameters are bit for bit those of the undisturbed run.
 
-usage: cluster_churn.py SKIPPIPE SOURCE_DIR [kill|freeze|drain|remove|stage|power|disk]...
+usage: cluster_churn.py SKIPPIPE SOURCE_DIR [kill|freeze|drain|remove|reattach|stage|power|disk]...
 """
 import json
 import os
@@ -179,6 +179,22 @@ def stage(world, chance):
         job.wait_for(lambda e: e["event"] == "note" and "no node left" in e["text"])
         world.check(job, job.finish())
         return "lost stage %d" % lost
+
+
+def reattach(world, chance):
+    """Who follows a job and is frozen until the scheduler gives it up reaches it again, and misses nothing."""
+    with world.cluster("failure.detect_within_s=2") as cluster:
+        job = cluster.train("job.toml")
+        job.wait_iteration(chance.randrange(1, 10))
+        os.kill(job.process.pid, signal.SIGSTOP)
+        log = cluster.folder / "runs/cluster/scheduler.log"
+        wait_until("it is given up", lambda: "dropped 'operator'" in log.read_text())
+        os.kill(job.process.pid, signal.SIGCONT)
+        job.wait_for(lambda e: e["event"] == "note" and "trying again" in e["text"])
+        world.check(job, job.finish())
+        numbers = [e["iteration"] for e in job.of("iteration")]
+        assert numbers == list(range(1, world.iterations + 1)), numbers
+        return "gone on after a pause"
 
 
 def power(world, chance):
