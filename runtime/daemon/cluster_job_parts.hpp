@@ -43,6 +43,9 @@ private:
   std::vector<worker_actor> workers_; ///< By node number. Guarded by mutex_.
 };
 
+/// RUN/instance.json, for `skippipe plan --instance`. What cannot be written is done without.
+void keep_problem(const std::filesystem::path& run_dir, const scheduler::instance& problem);
+
 /// A planned session, not opened yet.
 struct cluster_job::launch {
   job_config job;

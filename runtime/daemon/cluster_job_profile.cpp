@@ -21,20 +21,21 @@ namespace {
 
 std::int64_t now_ns() { return real_clock{}.now_ns(); }
 
-/// Beside its name first, so that a reader finds all of it or what was there before.
-void write_whole(const fs::path& file, const std::string& text) {
+} // namespace
+
+// Beside its name first, so that a reader finds all of it or what was there before.
+void keep_problem(const fs::path& run_dir, const scheduler::instance& problem) {
+  const auto file = run_dir / "instance.json";
   const auto beside = file.string() + ".new";
   {
     std::ofstream out{beside, std::ios::binary | std::ios::trunc};
-    out << text;
+    out << scheduler::write_instance(problem);
     if (!out.flush())
       return;
   }
   std::error_code ignored;
   fs::rename(beside, file, ignored);
 }
-
-} // namespace
 
 /// Emulated machines have the costs that they are told to have.
 bool cluster_job::is_emulated(const std::vector<job_node>& nodes) const {
@@ -187,7 +188,7 @@ void cluster_job::keep_instance() {
   if (!measured_)
     return;
   desk_->submit(work_kind::other, [make = measured_, costs = costs_, dir = record_.run_dir] {
-    write_whole(fs::path{dir} / "instance.json", scheduler::write_instance(make(costs)));
+    keep_problem(dir, make(costs));
   });
 }
 

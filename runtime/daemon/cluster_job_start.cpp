@@ -117,6 +117,7 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
     node.memory = std::min(node.memory, nodes[i].memory);
   }
   const bool emulated = describe(made->problem, nodes, host_.links.get(), made->time_scale);
+  bool in_seconds = emulated; // Else nodes count in forwards.
   // What plans are made for: what is measured goes into it each time anew.
   const auto nominal = made->problem;
   const auto work = workload_of(made->job, host_.wire_dtype == "bfloat16" ? 2 : 4);
@@ -125,6 +126,7 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
     for (auto& node : made->problem.nodes)
       node.compute_s = guessed_forward_s(made->job);
     made->problem = known.applied_to(made->problem, work);
+    in_seconds = true;
     if (links_matter(made->problem))
       made->problem.arrangement.clear(); // The planner chooses who serves which stage.
   }
@@ -145,7 +147,9 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
     };
   made->options.term = host_.term;
   made->options.patience_ns = static_cast<std::int64_t>(1e9 * host_.patience_s);
-  record_plan(run_dir, made->problem, made->options.plan);
+  record_plan(run_dir, made->problem, made->options.plan,
+              in_seconds ? made->time_scale : 1 / guessed_forward_s(made->job));
+  keep_problem(run_dir, made->problem);
   made->summary =
       summary_of(run_dir, made->job, made->options.plan, checkpoints->committed(), last);
   made->summary.makespan_s = made->options.plan.makespan_s;

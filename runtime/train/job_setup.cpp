@@ -72,8 +72,9 @@ adjusted_plan plan_again(const scheduler::instance& problem, const job_config& j
 }
 
 void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,
-                 const scheduler::plan& plan) {
-  if (const auto problem_code = trace::write_plan_record(run_dir, plan, times_of(problem, plan, 1)))
+                 const scheduler::plan& plan, double time_scale) {
+  if (const auto problem_code =
+          trace::write_plan_record(run_dir, plan, times_of(problem, plan, time_scale)))
     throw std::runtime_error(run_dir.string()
                              + ": the plan cannot be written: " + problem_code.message());
 }

@@ -30,9 +30,10 @@ scheduler::workload workload_of(const job_config& job, double wire_bytes);
 /// A guess at the seconds of one stage's forward, before anything was measured.
 double guessed_forward_s(const job_config& job);
 
-/// Writes the plan with its planned times into the run folder, for traces.
+/// Writes the plan with its planned times into the run folder, for traces. `time_scale`: seconds of the problem
+/// that one real second stands for.
 void record_plan(const std::filesystem::path& run_dir, const scheduler::instance& problem,
-                 const scheduler::plan& plan);
+                 const scheduler::plan& plan, double time_scale);
 
 actors::sample_source make_samples(std::shared_ptr<const model::dataset> data,
                                    const job_config& job);

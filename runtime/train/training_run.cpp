@@ -36,7 +36,8 @@ int run_training(const training_request& request) {
   const auto problem = job.instance();
   embedded_options options;
   options.job = make_job_options(job, problem, plan_job(problem, job), checkpoints, last);
-  record_plan(run_dir, problem, options.job.plan);
+  // Nodes here count in forwards; a guess makes seconds of them.
+  record_plan(run_dir, problem, options.job.plan, 1 / guessed_forward_s(job));
   report.started(summary_of(run_dir, job, options.job.plan, checkpoints.committed(), last));
 
   options.model = job.model;

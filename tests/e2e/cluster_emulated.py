@@ -35,6 +35,15 @@ def main():
             # The plan knows the links: without them it would be about 40 s. The bounds are wide: this is no
             # benchmark (bench/emulated_cluster.py is).
             assert 0.7 * planned < last["iteration_s"] < 3 * planned, (planned, last)
+            # The run folder has the problem, and a story tells plan and facts by one clock, the real one.
+            left = pathlib.Path(started["run_dir"])
+            again = subprocess.run([program, "plan", "--instance", str(left / "instance.json"), "--strategy", "random",
+                                    "--json"], capture_output=True, text=True, check=True)
+            assert 0.7 < json.loads(again.stdout)["makespan_s"] / planned < 1.4, (again.stdout, planned)
+            told = subprocess.run([program, "trace", "show", "0", "--iteration", "2", "--run-dir", str(left), "--json"],
+                                  capture_output=True, text=True, check=True)
+            end = json.loads(told.stdout)["hops"][-1]
+            assert 0.3 < end["planned_end_s"] / end["computed_s"] < 3, end
             notes = [e["text"] for e in run.of("note") if e["text"].startswith("emulation: ")]
             assert len(notes) == 1, run.of("note")
             # An emulation that cannot be held says so: 2048 tokens through a layer this wide take hundreds of
