@@ -150,10 +150,14 @@ search::move search::pick() {
   const bool hops = state_.hops() > 0;
   const double reinserting = hops && problem_.stages <= path_insertion::most_stages ? 0.3 : 0;
   // Within a stage the other moves change who does what just as well.
+  // In the time that large problems get the other moves find more.
+  const double rerouting = hops && problem_.nodes.size() <= 100 ? 0.3 : 0;
   const double swapping = fixed_arrangement_ ? 0.02 : 0.4, colliding = 0.3, retiming = 0.3;
-  double x = random_.unit() * (reinserting + swapping + colliding + retiming);
+  double x = random_.unit() * (reinserting + rerouting + swapping + colliding + retiming);
   if ((x -= reinserting) < 0)
     return move::reinsert;
+  if ((x -= rerouting) < 0)
+    return move::reroute;
   if ((x -= swapping) < 0)
     return move::swap_roles;
   return x < colliding ? move::swap_collision : move::retime;
@@ -167,6 +171,8 @@ bool search::propose(move kind) {
   switch (kind) {
     case move::reinsert:
       return reinsert();
+    case move::reroute:
+      return reroute();
     case move::swap_roles:
       return swap_roles();
     case move::swap_collision:

@@ -39,6 +39,7 @@ public:
 
 private:
   using task = search_state::task;
+  static constexpr microbatch_id nobody = ~microbatch_id{0};
 
   /// What a move did to the paths, to take it back.
   struct edit {
@@ -50,10 +51,14 @@ private:
     bool roles = false;
   };
 
-  enum class move { reinsert, swap_roles, swap_collision, retime };
+  enum class move { reinsert, reroute, swap_roles, swap_collision, retime };
   move pick();
   bool propose(move kind);
   bool reinsert();
+  bool reroute();
+  microbatch_id neighbour(node_id n, double when);
+  bool keeps_rules(microbatch_id m) const;
+  void touch_in_turn(microbatch_id m);
   bool swap_roles();
   bool swap_collision();
   bool retime();

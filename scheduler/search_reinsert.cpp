@@ -20,17 +20,8 @@ microbatch_id search::related() {
     // Who sits where a better way would lead matters more than who shares the present one.
     if (!near_[n].empty() && random_.unit() < 0.7)
       n = near_[n][random_.below(1 + random_.below(static_cast<std::uint32_t>(near_[n].size())))];
-    const auto& calendar = state_.calendar(n);
-    if (calendar.empty())
-      continue;
-    const auto at = static_cast<std::uint32_t>(
-        std::lower_bound(calendar.begin(), calendar.end(), state_.start[mine],
-                         [](const search_state::busy& b, double t) { return b.start < t; })
-        - calendar.begin());
-    const std::uint32_t from = at > 2 ? at - 2 : 0;
-    const auto last = static_cast<std::uint32_t>(calendar.size()) - 1;
-    const microbatch_id other = calendar[std::min(from + random_.below(5), last)].owner;
-    if (!is_moved_[other])
+    const microbatch_id other = neighbour(n, state_.start[mine]);
+    if (other != nobody && !is_moved_[other])
       return other;
   }
   return random_.below(state_.microbatches());
