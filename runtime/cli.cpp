@@ -1,9 +1,9 @@
 #include "runtime/cli.hpp"
 
-#include "runtime/config/problems.hpp"
-
+#include <charconv>
 #include <exception>
 #include <iostream>
+#include <limits>
 #include <vector>
 
 namespace skippipe::runtime {
@@ -35,6 +35,21 @@ void print_json(const nlohmann::json& object) {
             << std::flush;
 }
 
+CLI::Validator at_least(std::uint64_t least) {
+  return CLI::Validator(
+      [least](const std::string& text) -> std::string {
+        constexpr auto most = std::numeric_limits<std::int64_t>::max();
+        std::int64_t value = 0;
+        const auto end = text.data() + text.size();
+        const auto read = std::from_chars(text.data(), end, value);
+        if (read.ec == std::errc{} && read.ptr == end && value >= static_cast<std::int64_t>(least))
+          return {};
+        return "expected an integer in " + std::to_string(least) + ".." + std::to_string(most)
+               + ", got '" + text + "'";
+      },
+      "");
+}
+
 int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_context&)>& add) {
   CLI::App app{"Trains language models through skipped and reordered pipelines."};
   app.name("skippipe");
@@ -59,7 +74,9 @@ int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_c
     std::cerr << "skippipe: " << error.what() << '\n';
     return error.code();
   } catch (const std::exception& error) {
-    std::cerr << "skippipe: " << error.what() << '\n';
+    // LibTorch's carry a backtrace below what they say.
+    const std::string text = error.what();
+    std::cerr << "skippipe: " << text.substr(0, text.find('\n')) << '\n';
     return 1;
   }
 }

@@ -1,6 +1,8 @@
 // What every subcommand shares: where words go, how errors end.
 #pragma once
 
+#include "runtime/config/problems.hpp"
+
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -23,6 +25,14 @@ private:
 };
 
 inline constexpr int exit_usage = 2, exit_infeasible = 3;
+
+/// What is wrong with a configuration, as an error.
+inline command_error as_error(const problem_list& problems) {
+  return command_error(problems.text(), problems.of_command_line() ? exit_usage : 1);
+}
+
+/// Takes integers from `least` on; a number's own parser would take -1 for a large one.
+CLI::Validator at_least(std::uint64_t least);
 
 /// A subcommand sets `run`; it is called once the whole line has been understood, and returns the
 /// exit code.

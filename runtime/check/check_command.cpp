@@ -39,7 +39,7 @@ int check_node_file(const std::string& file, const std::vector<std::string>& ove
   if (node)
     warnings = check_node(*document, *node, problems);
   if (!problems.empty())
-    throw command_error(problems.text());
+    throw as_error(problems);
   for (const auto& line : warnings)
     std::cerr << "skippipe: warning: " << line << '\n';
   if (json)

@@ -1,6 +1,7 @@
 // skippipe config: check a file, print a default one.
 #include "runtime/cli.hpp"
 #include "runtime/config/default_files.hpp"
+#include "runtime/config/file_kind.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/config/memory_estimate.hpp"
 #include "runtime/config/node_config.hpp"
@@ -9,19 +10,13 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <sstream>
 #include <vector>
 
 namespace skippipe::runtime {
 
 namespace {
-
-/// What a file configures, by the tables it has.
-std::string kind_of(const toml_document& document) {
-  for (const auto* name : {"job", "model", "pipeline", "train", "data", "checkpoint"})
-    if (document.root().contains(name))
-      return "job";
-  return document.root().contains("cluster") ? "cluster" : "node";
-}
 
 std::string size_text(std::uint64_t bytes) {
   char text[32];
@@ -98,32 +93,44 @@ nlohmann::json memory_json(const job_config& job) {
   return {{"stages", std::move(stages)}, {"embedded", memory.embedded}};
 }
 
+/// With --json the problems go to stdout, too.
+[[noreturn]] void refuse(const std::string& file, const problem_list& problems, bool json) {
+  if (json) {
+    auto lines = nlohmann::json::array();
+    std::istringstream text{problems.text()};
+    for (std::string line; std::getline(text, line);)
+      lines.push_back(line);
+    print_json({{"file", file}, {"ok", false}, {"problems", std::move(lines)}});
+  }
+  throw as_error(problems);
+}
+
 int check(const std::string& file, bool json) {
   problem_list problems;
   const auto document = toml_document::load(file, problems);
   if (!document)
-    throw command_error(problems.text());
+    refuse(file, problems, json);
   const auto kind = kind_of(*document);
-  if (kind == "job") {
-    const auto job = load_job(file, {}, problems);
-    if (!job)
-      throw command_error(problems.text());
-    if (json) {
-      print_json({{"file", file}, {"kind", kind}, {"memory_bytes", memory_json(*job)}});
-      return 0;
-    }
-    std::cout << file << ": OK (job)\n";
-    print_memory(*job);
+  std::optional<job_config> job;
+  bool sound = false;
+  if (kind == file_kind::job)
+    sound = (job = read_job(*document, problems)).has_value();
+  else if (kind == file_kind::cluster)
+    sound = read_cluster(*document, problems).has_value();
+  else
+    sound = read_node(*document, problems).has_value();
+  if (!sound)
+    refuse(file, problems, json);
+  if (json) {
+    nlohmann::json found{{"file", file}, {"ok", true}, {"kind", name_of(kind)}};
+    if (job)
+      found["memory_bytes"] = memory_json(*job);
+    print_json(found);
     return 0;
   }
-  const bool sound = kind == "node" ? read_node(*document, problems).has_value()
-                                    : read_cluster(*document, problems).has_value();
-  if (!sound)
-    throw command_error(problems.text());
-  if (json)
-    print_json({{"file", file}, {"kind", kind}});
-  else
-    std::cout << file << ": OK (" << kind << ")\n";
+  std::cout << file << ": OK (" << name_of(kind) << ")\n";
+  if (job)
+    print_memory(*job);
   return 0;
 }
 

@@ -29,8 +29,9 @@ void add_train(CLI::App& app, command_context& context, embedded_runner run_embe
   train->add_option("--run-dir", words->run_dir, "Folder of this run (default runs/NAME-N)");
   train->add_option("--resume", words->resume, "Go on from a run folder or a checkpoint");
   auto* iterations =
-      train->add_option("--iterations", words->iterations, "Stop after this iteration (the total)");
-  auto* seed = train->add_option("--seed", words->seed, "Overrides train.seed");
+      train->add_option("--iterations", words->iterations, "Stop after this iteration (the total)")
+          ->check(at_least(1));
+  auto* seed = train->add_option("--seed", words->seed, "Overrides train.seed")->check(at_least(0));
   train->add_option("--set", words->overrides, "Overrides a key: --set train.lr=1e-3")
       ->allow_extra_args(false);
   add_cluster_options(*train, words->cluster);
@@ -41,8 +42,6 @@ void add_train(CLI::App& app, command_context& context, embedded_runner run_embe
       auto overrides = words->overrides;
       if (seed->count() > 0)
         overrides.push_back("train.seed=" + std::to_string(words->seed));
-      if (iterations->count() > 0 && words->iterations == 0)
-        throw command_error("--iterations: expected at least 1, got 0", exit_usage);
       if (run_embedded == nullptr)
         return daemon::submit_job(words->cluster,
                                   {words->file, overrides, words->run_dir, words->resume,
@@ -52,7 +51,7 @@ void add_train(CLI::App& app, command_context& context, embedded_runner run_embe
       problem_list problems;
       auto job = load_job(words->file, overrides, problems);
       if (!job)
-        throw command_error(problems.text());
+        throw as_error(problems);
       training_request request;
       request.job = std::move(*job);
       request.run_dir = words->run_dir;

@@ -25,7 +25,7 @@ void add_up(CLI::App& app, command_context& context) {
       problem_list problems;
       const auto cluster = load_cluster(w->file, w->overrides, problems);
       if (!cluster)
-        throw command_error(problems.text());
+        throw as_error(problems);
       return daemon::run_local_cluster(
           *cluster, std::filesystem::read_symlink("/proc/self/exe").string(), w->json);
     };

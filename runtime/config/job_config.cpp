@@ -1,5 +1,6 @@
 #include "runtime/config/job_config.hpp"
 
+#include "runtime/config/file_kind.hpp"
 #include "runtime/config/toml_document.hpp"
 #include "scheduler/path_rules.hpp"
 
@@ -271,11 +272,12 @@ std::optional<job_config> load_job(const std::filesystem::path& file,
 }
 
 std::optional<job_config> read_job(const toml_document& document, problem_list& problems) {
+  if (is_of_other_kind(document, file_kind::job, problems))
+    return std::nullopt;
   job_config job;
   {
     table_reader root{document, "", problems};
-    for (const auto* name :
-         {"job", "model", "pipeline", "limits", "train", "data", "checkpoint", "cluster"})
+    for (const auto& name : tables_of(file_kind::job))
       root.accept(name);
     root.finish();
   }

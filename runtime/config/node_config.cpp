@@ -1,5 +1,6 @@
 #include "runtime/config/node_config.hpp"
 
+#include "runtime/config/file_kind.hpp"
 #include "runtime/config/interfaces.hpp"
 #include "runtime/config/link_table.hpp"
 #include "runtime/config/toml_document.hpp"
@@ -250,13 +251,6 @@ void read_profile(const toml_document& document, node_config& node, problem_list
   table.finish();
 }
 
-const std::vector<std::string>& node_tables() {
-  static const std::vector<std::string> names = {"node",    "scheduler", "security",  "data_plane",
-                                                 "failure", "transfer",  "limits",    "trace",
-                                                 "metrics", "log",       "emulation", "profile"};
-  return names;
-}
-
 /// `keys_are_made`: by `skippipe up`, so the file need not name them.
 void read_all(const toml_document& document, node_config& node, problem_list& problems,
               bool keys_are_made = false) {
@@ -297,10 +291,9 @@ void read_all(const toml_document& document, node_config& node, problem_list& pr
   table.finish();
 }
 
-void read_root(const toml_document& document, const std::vector<std::string>& tables,
-               problem_list& problems) {
+void read_root(const toml_document& document, file_kind kind, problem_list& problems) {
   table_reader root{document, "", problems};
-  for (const auto& name : tables)
+  for (const auto& name : tables_of(kind))
     root.accept(name);
   root.finish();
 }
@@ -318,17 +311,19 @@ std::optional<toml_document> open(const std::filesystem::path& file,
 } // namespace
 
 std::optional<node_config> read_node(const toml_document& document, problem_list& problems) {
+  if (is_of_other_kind(document, file_kind::node, problems))
+    return std::nullopt;
   node_config node;
-  read_root(document, node_tables(), problems);
+  read_root(document, file_kind::node, problems);
   read_all(document, node, problems);
   return problems.empty() ? std::optional{node} : std::nullopt;
 }
 
 std::optional<cluster_config> read_cluster(const toml_document& document, problem_list& problems) {
+  if (is_of_other_kind(document, file_kind::cluster, problems))
+    return std::nullopt;
   cluster_config cluster;
-  auto tables = node_tables();
-  tables.push_back("cluster");
-  read_root(document, tables, problems);
+  read_root(document, file_kind::cluster, problems);
   read_all(document, cluster.common, problems, true);
   table_reader table{document, "cluster", problems};
   if (table.text("name", cluster.name)

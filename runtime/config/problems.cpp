@@ -26,6 +26,12 @@ std::string one_line(const std::string& text) {
 
 } // namespace
 
+bool problem_list::of_command_line() const {
+  return !problems_.empty() && std::all_of(problems_.begin(), problems_.end(), [](const auto& p) {
+    return p.file == override_place;
+  });
+}
+
 std::string problem_list::text() const {
   auto sorted = problems_;
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {

@@ -8,6 +8,8 @@
 
 namespace skippipe::runtime {
 
+inline constexpr const char* override_place = "--set"; ///< The "file" of a --set word's problems.
+
 /// One problem, with its place.
 struct config_problem {
   std::string file; ///< Or "--set".
@@ -21,6 +23,8 @@ public:
   void add(config_problem problem) { problems_.push_back(std::move(problem)); }
   bool empty() const { return problems_.empty(); }
   std::size_t size() const { return problems_.size(); }
+  /// Whether --set words are to blame, and no file.
+  bool of_command_line() const;
   /// `file:line:col: key: what`, one per line, by place. Line 0: no place ("file: ...").
   std::string text() const;
 

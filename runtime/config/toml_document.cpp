@@ -83,14 +83,14 @@ std::optional<toml_document> toml_document::load(const std::filesystem::path& fi
 bool toml_document::override_key(const std::string& assignment, problem_list& problems) {
   const auto equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0) {
-    problems.add({"--set", 0, 0, "expected key=value, got '" + assignment + "'"});
+    problems.add({override_place, 0, 0, "expected key=value, got '" + assignment + "'"});
     return false;
   }
   problem_list first;
-  auto over = parse(assignment, "--set", first);
+  auto over = parse(assignment, override_place, first);
   if (!over) // A bare word stands for a string.
     over = parse(assignment.substr(0, equals + 1) + "'" + assignment.substr(equals + 1) + "'",
-                 "--set", problems);
+                 override_place, problems);
   if (!over)
     return false;
   overlay(root_, std::move(over->root_));

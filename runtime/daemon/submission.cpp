@@ -64,7 +64,7 @@ int submit_job(const cluster_words& where, const submission& what) {
   problem_list problems;
   const auto job = load_job(what.file, what.overrides, problems);
   if (!job)
-    throw command_error(problems.text());
+    throw as_error(problems);
   viewer view{what.json, what.detach};
   const auto data = ensure_data(*job, view.report());
   open_data(data, *job);
