@@ -112,7 +112,9 @@ void node_state::adopt(shard_built& built) {
 }
 
 void node_state::report(const failed& problem) {
-  options.env->net->send(scheduler_address, failed{options.env->node, problem.reason});
+  // LibTorch's errors carry a backtrace below what they say.
+  const auto reason = problem.reason.substr(0, problem.reason.find('\n'));
+  options.env->net->send(scheduler_address, failed{options.env->node, reason});
 }
 
 void node_state::child_down(const caf::down_msg& down) {

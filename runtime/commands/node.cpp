@@ -1,4 +1,5 @@
 // skippipe node: a daemon.
+#include "model/device.hpp"
 #include "runtime/check/check_command.hpp"
 #include "runtime/check/node_check.hpp"
 #include "runtime/cli.hpp"
@@ -32,8 +33,16 @@ node_config read(const node_words& words) {
     for (const auto& line : check_node(*document, *node, problems))
       std::cerr << "skippipe: warning: " << line << '\n';
   if (!problems.empty())
-    throw command_error(problems.text());
+    throw as_error(problems);
   return std::move(*node);
+}
+
+/// Before anything starts: who says READY can compute.
+void check_device(const node_config& node) {
+  if (node.dedicated)
+    return;
+  if (const auto why = model::device_obstacle(node.device); !why.empty())
+    throw command_error("node.device = '" + node.device + "': " + why);
 }
 
 int run(const node_words& words) {
@@ -42,10 +51,14 @@ int run(const node_words& words) {
   if (words.check) {
     if (words.config.empty())
       throw command_error("node: --check goes with --config NODE.toml", exit_usage);
+    problem_list reported_there;
+    if (const auto node = load_node(words.config, words.overrides, reported_there))
+      check_device(*node);
     return check_node_file(words.config, words.overrides, words.connect, words.json);
   }
   daemon::daemon_request request;
   request.config = read(words);
+  check_device(request.config);
   request.reload = [&words]() -> std::optional<node_config> {
     try {
       return read(words);

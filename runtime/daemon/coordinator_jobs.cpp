@@ -4,6 +4,7 @@
 #include "actors/clock.hpp"
 #include "runtime/config/toml_document.hpp"
 #include "runtime/train/events.hpp"
+#include "runtime/train/run_folder.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -53,6 +54,12 @@ answer coordinator_state::submit(submit_request& request) {
   const auto job = document ? read_job(*document, problems) : std::nullopt;
   if (!job)
     return {"", problems.text()};
+  try {
+    if (request.resume.empty())
+      refuse_used_folder(request.run_dir);
+  } catch (const std::exception& used) {
+    return {"", used.what()};
+  }
   job_record record;
   for (int n = 1; record.id.empty() || find_job(record.id) != nullptr; ++n)
     record.id = job->name + "-" + std::to_string(n);

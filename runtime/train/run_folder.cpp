@@ -1,5 +1,7 @@
 #include "runtime/train/run_folder.hpp"
 
+#include "model/checkpoint_folder.hpp"
+
 #include <stdexcept>
 #include <system_error>
 
@@ -30,6 +32,25 @@ fs::path create_run_folder(const fs::path& wanted, const std::string& name) {
     if (problem)
       fail(dir);
   }
+}
+
+void refuse_used_folder(const fs::path& wanted) {
+  if (!wanted.empty() && !model::list_checkpoints(wanted / "checkpoints").empty())
+    throw std::runtime_error(wanted.string() + ": holds a run already; go on with --resume "
+                             + wanted.string() + ", or choose another folder with --run-dir");
+}
+
+fs::path set_remains_aside(const fs::path& dir) {
+  fs::path aside;
+  for (const char* name : {"journal", "trace", "plans"}) {
+    if (!fs::exists(dir / name))
+      continue;
+    for (int n = 1; aside.empty(); ++n)
+      if (const auto free = dir / ("earlier-" + std::to_string(n)); fs::create_directory(free))
+        aside = free;
+    fs::rename(dir / name, aside / name);
+  }
+  return aside;
 }
 
 } // namespace skippipe::runtime

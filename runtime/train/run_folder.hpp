@@ -11,4 +11,12 @@ namespace skippipe::runtime {
 std::filesystem::path create_run_folder(const std::filesystem::path& wanted,
                                         const std::string& name);
 
+/// A new run must not mix with an older one. Throws std::runtime_error with one line where `wanted` holds
+/// checkpoints; nothing is changed then.
+void refuse_used_folder(const std::filesystem::path& wanted);
+
+/// What a run that never came to a checkpoint left there is moved into earlier-N below it. Returns that
+/// folder, empty where there was nothing. Throws std::runtime_error.
+std::filesystem::path set_remains_aside(const std::filesystem::path& dir);
+
 } // namespace skippipe::runtime

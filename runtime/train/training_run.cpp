@@ -1,5 +1,7 @@
 #include "runtime/train/training_run.hpp"
 
+#include "model/device.hpp"
+#include "runtime/cli.hpp"
 #include "runtime/embedded/embedded_cluster.hpp"
 #include "runtime/train/checkpointing.hpp"
 #include "runtime/train/job_data.hpp"
@@ -18,6 +20,10 @@ using namespace skippipe::actors;
 
 int run_training(const training_request& request) {
   auto job = request.job;
+  if (const auto why = model::device_obstacle(job.device); !why.empty())
+    throw command_error("cluster.device = '" + job.device + "': " + why);
+  if (request.resume.empty())
+    refuse_used_folder(request.run_dir);
   const iteration_no last = request.last.value_or(job.optimizer.total_iterations);
   stop_signal signals;
   reporter report{request.json};
@@ -31,6 +37,9 @@ int run_training(const training_request& request) {
     job.kept_microbatches = checkpoints.microbatches();
   const auto run_dir = checkpoints.run_dir().empty() ? create_run_folder(request.run_dir, job.name)
                                                      : checkpoints.run_dir();
+  if (request.resume.empty())
+    if (const auto aside = set_remains_aside(run_dir); !aside.empty())
+      report.note("note: what a run without a checkpoint left here is now in " + aside.string());
   checkpoints.open(run_dir);
 
   const auto problem = job.instance();

@@ -29,6 +29,7 @@ struct training_problem {
   std::uint64_t iterations = 20;
   bool deterministic = false;
   unsigned threads = 2;
+  std::string device = "cpu";
 
   training_problem() {
     model.dim = 16;
@@ -111,6 +112,7 @@ inline training_result train_embedded(const training_problem& problem) {
   options.seed = 5;
   options.microbatch_size = 2;
   options.threads = problem.threads;
+  options.device = problem.device;
   options.samples.training = [&](iteration_no t, microbatch_id id) {
     return problem.sample(t, id);
   };

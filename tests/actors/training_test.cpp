@@ -117,3 +117,11 @@ TEST_CASE("deterministic runs are bit-equal, whatever the nodes", "[actors][trai
     }
   }
 }
+
+TEST_CASE("what LibTorch refuses is one line", "[actors][training][R10]") {
+  training_problem problem;
+  problem.device = at::hasCUDA() ? "cuda:99" : "cuda:0";
+  const auto why = train_embedded(problem).failure;
+  CHECK_FALSE(why.empty());
+  CHECK(why.find('\n') == std::string::npos);
+}

@@ -1,4 +1,5 @@
 // What devices other than the CPU run, on the CPU: ATen's operators in place of the fused loops.
+#include "model/device.hpp"
 #include "model/fused.hpp"
 #include "model/shard.hpp"
 
@@ -108,4 +109,14 @@ TEST_CASE("other devices too refuse what fixed point cannot hold", "[model][shar
   auto hidden = s.forward(1, in);
   const auto scale = GENERATE(std::numeric_limits<double>::infinity(), 1e12);
   CHECK_THROWS_AS(s.loss(1, hidden, in, scale), std::range_error);
+}
+
+TEST_CASE("a device that is not here is named before anything starts", "[model][device][R10]") {
+  CHECK(device_obstacle("cpu").empty());
+  CHECK(device_obstacle("cuda:banana") == "expected 'cpu' or 'cuda:N'");
+  CHECK(device_obstacle("meta") == "expected 'cpu' or 'cuda:N'");
+  if (at::hasCUDA())
+    CHECK(device_obstacle("cuda:99").find("counted from 0") != std::string::npos);
+  else
+    CHECK(device_obstacle("cuda:0") == "LibTorch finds no CUDA device here; choose 'cpu'");
 }
