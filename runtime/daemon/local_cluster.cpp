@@ -18,6 +18,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 namespace skippipe::runtime::daemon {
 
@@ -32,25 +33,39 @@ constexpr std::chrono::seconds start_patience{120}, end_patience{60};
 struct daemon_process {
   std::string name;
   fs::path log;
+  std::streamoff log_begin = 0; ///< Above are the lines of those before it.
   std::unique_ptr<child_process> process;
   json ready; ///< What it said; null before.
   bool gone = false;
+  int status = 0; ///< Once gone.
 };
 
-std::string last_line(const fs::path& file) {
-  std::ifstream in{file};
-  std::string line, last;
+/// The line with which a program of ours says why it ends; empty where this child wrote none. A log file
+/// may have another writer, and lines of earlier lives.
+std::string reason_in(const daemon_process& one) {
+  constexpr std::string_view mark = "skippipe: ";
+  std::ifstream in{one.log};
+  in.seekg(one.log_begin);
+  std::string line, reason;
   while (std::getline(in, line))
-    if (!line.empty())
-      last = line;
-  return last;
+    if (line.starts_with(mark) && !line.starts_with("skippipe: warning: "))
+      reason = line.substr(mark.size());
+  return reason;
+}
+
+/// What follows "has ended with status N".
+std::string why_ended(const daemon_process& one) {
+  if (one.status > 128)
+    return " (killed by signal " + std::to_string(one.status - 128) + ")";
+  const auto reason = one.status != 0 ? reason_in(one) : "";
+  return reason.empty() ? "" : ": " + reason;
 }
 
 class local_cluster {
 public:
   local_cluster(const cluster_config& cluster, std::string program, bool json)
       : cluster_(cluster), program_(std::move(program)), json_(json),
-        dir_(fs::absolute(cluster.dir)) {
+        dir_(fs::weakly_canonical(fs::absolute(cluster.dir))) {
     sigset_t set;
     sigemptyset(&set);
     for (const int number : {SIGINT, SIGTERM, SIGCHLD})
@@ -82,9 +97,12 @@ public:
     if (!wait_ready())
       return end();
     announce();
-    while (!asked_to_end())
+    while (!asked_to_end() && !all_gone())
       watch(std::chrono::milliseconds{-1});
-    return end();
+    if (asked_to_end())
+      return end();
+    std::cerr << "skippipe: all daemons have ended, and the cluster with them\n";
+    return failed_ ? 1 : 0;
   }
 
 private:
@@ -143,6 +161,9 @@ private:
     daemon_process one;
     one.name = config.name;
     one.log = dir_ / (config.name + ".log");
+    std::error_code absent;
+    if (const auto size = fs::file_size(one.log, absent); !absent)
+      one.log_begin = static_cast<std::streamoff>(size);
     one.process = std::make_unique<child_process>(
         std::vector<std::string>{program_, "node", "--config", file.string()}, one.log);
     nodes_.push_back(std::move(one));
@@ -168,17 +189,19 @@ private:
       int status = 0;
       if (!one.gone && one.process->ended(status)) {
         one.gone = true;
-        report_exit(one, status);
+        one.status = status;
+        failed_ |= status != 0;
+        report_exit(one);
       }
     }
   }
 
-  void report_exit(const daemon_process& one, int status) const {
+  void report_exit(const daemon_process& one) const {
     if (json_)
-      print_json({{"event", "node_exit"}, {"name", one.name}, {"status", status}});
-    else
-      std::cout << one.name << " has ended with status " << status
-                << (status != 0 ? ": " + last_line(one.log) : "") << std::endl;
+      print_json({{"event", "node_exit"}, {"name", one.name}, {"status", one.status}});
+    else if (announced_) // Before, it is the error with which we end.
+      std::cout << one.name << " has ended with status " << one.status << why_ended(one)
+                << std::endl;
   }
 
   bool asked_to_end() const { return asked_ > 0; }
@@ -195,13 +218,17 @@ private:
         return false;
       if (waiting->gone || steady::now() >= until)
         throw std::runtime_error(waiting->name
-                                 + (waiting->gone ? " has ended" : " is not ready in time") + ": "
-                                 + last_line(waiting->log) + " (" + waiting->log.string() + ")");
+                                 + (waiting->gone ? " has ended with status "
+                                                        + std::to_string(waiting->status)
+                                                        + why_ended(*waiting)
+                                                  : " is not ready in time")
+                                 + "; its log is " + waiting->log.string());
       watch(std::chrono::milliseconds{500});
     }
   }
 
-  void announce() const {
+  void announce() {
+    announced_ = true;
     if (json_) {
       json list = json::array();
       for (const auto& one : nodes_)
@@ -243,6 +270,7 @@ private:
   const fs::path dir_;
   int signals_ = -1;
   unsigned asked_ = 0; ///< Signals to end.
+  bool announced_ = false, failed_ = false;
   std::string control_;
   std::list<daemon_process> nodes_;
 };
