@@ -3,6 +3,8 @@
 
 #include "actors/clock.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace skippipe::runtime::daemon {
@@ -49,7 +51,8 @@ answer coordinator_state::nodes_json() const {
                    {"data", ""},
                    {"memory", 0},
                    {"reason", ""},
-                   {"scheduler", true}});
+                   {"scheduler", true},
+                   {"pid", ::getpid()}});
   for (const auto& [name, who] : members_) {
     json node{{"name", name},
               {"state", to_string(who.state)},

@@ -10,7 +10,7 @@ namespace skippipe::runtime::daemon {
 /// (ca.pem, certificate.pem, key.pem). Best effort.
 void remember_cluster(const std::string& control, const std::filesystem::path& keys);
 void forget_cluster(const std::string& control);
-/// Empty: not known.
+/// By name or by any address that the host's name stands for. Empty: not known.
 std::filesystem::path keys_of_cluster(const std::string& control);
 
 } // namespace skippipe::runtime::daemon
