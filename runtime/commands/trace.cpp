@@ -139,8 +139,10 @@ void add_stuck(CLI::App& trace, command_context& context) {
     source_words source;
     std::optional<iteration_no> iteration;
   };
-  auto* stuck =
-      trace.add_subcommand("stuck", "Which microbatches do not get on, and where they are");
+  auto* stuck = trace.add_subcommand(
+      "stuck", "Which microbatches do not get on, and where they are: those quiet "
+               "for three times as long as any in the iteration before, and "
+               "for two seconds at least");
   auto v = std::make_shared<values>();
   stuck->add_option("--iteration", v->iteration, "Counted from 1 (default: the newest)")
       ->check(counted_from_1());

@@ -2,6 +2,7 @@
 
 #include "runtime/cli.hpp"
 #include "runtime/trace/event_line.hpp"
+#include "runtime/trace/run_trace.hpp"
 #include "runtime/train/stop_signal.hpp"
 
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <ostream>
 #include <utility>
+#include <variant>
 
 namespace skippipe::runtime::daemon {
 
@@ -78,13 +80,19 @@ private:
 
 fetched_trace::fetched_trace(client& cluster, const std::string& job,
                              const trace::event_filter& filter) {
-  fetch(cluster, job, filter, false);
+  fetch(cluster, job, filter, {});
 }
 
 fetched_trace fetched_trace::newest(client& cluster, const std::string& job) {
-  fetched_trace result;
-  result.fetch(cluster, job, {}, true);
-  return result;
+  // Events are on their way for a moment, in which a small job may do many iterations.
+  for (const iteration_no back : {1, 100}) {
+    fetched_trace result;
+    result.fetch(cluster, job, {}, back);
+    const auto run = load_run_trace(result.folder_);
+    if (std::holds_alternative<run_trace>(run) && !iterations_of(std::get<run_trace>(run)).empty())
+      return result;
+  }
+  return {cluster, job, {}};
 }
 
 fetched_trace::fetched_trace(fetched_trace&& other) noexcept
@@ -97,14 +105,14 @@ fetched_trace::~fetched_trace() {
 }
 
 void fetched_trace::fetch(client& cluster, const std::string& job, trace::event_filter filter,
-                          bool newest) {
+                          std::optional<iteration_no> back) {
   folder_ = make_folder();
   // A trace that fills up its file is set aside: then what was listed may be gone.
   for (int attempt = 0; attempt < 4; ++attempt) {
     const auto listing = cluster.list_trace({protocol_version, job});
     title_ = "job " + listing.job + " of the cluster at " + cluster.where();
-    if (newest)
-      filter.first = std::max<std::uint64_t>(listing.iteration, 1);
+    if (back)
+      filter.first = listing.iteration > *back ? listing.iteration - *back : 1;
     if (copy(cluster, listing, filter))
       return;
     fs::remove_all(folder_ / "trace");
@@ -140,12 +148,33 @@ bool fetched_trace::copy(client& cluster, const trace_listing& listing,
   return true;
 }
 
+namespace {
+
+/// Events of a node that is none would never come.
+void check_node_name(client& cluster, const std::string& node) {
+  if (node.empty() || node == "scheduler")
+    return;
+  const auto reply = cluster.ask("nodes");
+  std::vector<std::string> names;
+  for (const auto& one : reply.at("nodes"))
+    names.push_back(one.value("name", ""));
+  if (std::find(names.begin(), names.end(), node) != names.end())
+    return;
+  const auto near = nearest_name(node, names);
+  throw command_error("--node: the cluster at " + cluster.where() + " has no node '" + node + "'"
+                      + (near.empty() ? "" : ", did you mean '" + near + "'?")
+                      + " (`skippipe nodes` lists them)");
+}
+
+} // namespace
+
 int follow_trace(const cluster_words& where, const follow_words& words, std::ostream& out,
                  std::ostream& err) {
   stop_signal signals;
   std::atomic<bool> stopped{false};
   client cluster{where};
   signals.watch([&] { stopped = true; });
+  check_node_name(cluster, words.wanted.node);
   auto wanted = words.wanted;
   sorter order;
   std::uint64_t lost = 0;

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <iosfwd>
+#include <optional>
 #include <string>
 
 namespace skippipe::runtime::daemon {
@@ -15,7 +16,7 @@ class fetched_trace {
 public:
   /// Of the iterations that `filter` keeps. Throws command_error.
   fetched_trace(client& cluster, const std::string& job, const trace::event_filter& filter);
-  /// Of the newest ones: those that may not be committed, and the last that is.
+  /// Of the newest ones: those that may not be committed, and the last two or so that are.
   static fetched_trace newest(client& cluster, const std::string& job);
   ~fetched_trace();
   fetched_trace(fetched_trace&& other) noexcept;
@@ -27,7 +28,8 @@ public:
 
 private:
   fetched_trace() = default;
-  void fetch(client& cluster, const std::string& job, trace::event_filter filter, bool newest);
+  void fetch(client& cluster, const std::string& job, trace::event_filter filter,
+             std::optional<iteration_no> back); ///< So many before the last that is committed.
   bool copy(client& cluster, const trace_listing& listing, const trace::event_filter& filter);
 
   std::filesystem::path folder_;

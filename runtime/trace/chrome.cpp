@@ -4,9 +4,11 @@
 #include "runtime/trace/iteration_view.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <ostream>
 #include <set>
+#include <utility>
 
 namespace skippipe::runtime {
 
@@ -15,7 +17,8 @@ using trace::event_kind;
 
 namespace {
 
-constexpr std::int64_t blink_ns = 1'000; // so that a moment can be seen and clicked
+constexpr std::int64_t blink_ns = 1'000;            // so that a moment can be seen and clicked
+constexpr std::int64_t silence_ns = 10'000'000'000; // after which a run is over
 
 // Everything is collected first: lanes are given out in the order of time.
 struct pending_slice {
@@ -48,8 +51,14 @@ std::string label(const event& e) {
 
 class exporter {
 public:
-  exporter(const run_trace& run, std::ostream& out)
-      : run_(run), writer_(out), events_(run.events) {}
+  exporter(const run_trace& run, std::ostream& out, std::int64_t now_ns)
+      : run_(run), writer_(out), events_(run.events) {
+    if (!events_.empty() && now_ns - events_.back().time_ns < silence_ns)
+      for (const auto& e : events_) {
+        auto& newest = newest_[e.evaluation != 0 ? 1 : 0];
+        newest = std::max(newest, {e.iteration, e.attempt});
+      }
+  }
 
   chrome_summary write() {
     origin_ = events_.empty() ? 0 : events_.front().time_ns;
@@ -108,6 +117,15 @@ private:
     }
   }
 
+  bool may_arrive(const event& sent) const {
+    const auto& [iteration, attempt] = newest_[sent.evaluation != 0 ? 1 : 0];
+    // Some nodes are in the next iteration before others have heard of the commit.
+    if (sent.kind == event_kind::commit_sent)
+      return iteration != 0 && sent.iteration + 1 >= iteration;
+    return iteration != 0
+           && std::pair{sent.iteration, sent.attempt} >= std::pair{iteration, attempt};
+  }
+
   void add_transfers() {
     for (const auto& t : pair_transfers(events_)) {
       const auto begin = at(t.sent.time_ns);
@@ -115,6 +133,7 @@ private:
       // Clocks of two nodes differ a little: no arrow may point backwards.
       const auto end =
           std::max(begin, at(arrived ? *t.received : t.lost.value_or(last() + origin_)));
+      const bool under_way = !arrived && !t.lost && may_arrive(t.sent);
       const bool reduce = t.sent.kind == event_kind::reduce_sent;
       const bool commit = t.sent.kind == event_kind::commit_sent;
       const auto* category = category_of(t.sent);
@@ -133,10 +152,13 @@ private:
       auto details = arrived ? t.received_event : t.sent;
       details.why = t.why;
       slices_.push_back({end, end + blink_ns, receiver, side(lane_kind::receive),
-                         arrived ? what + " from " + run_.name(t.sent.node) : "lost", category,
-                         args(details), t.id, false});
+                         arrived     ? what + " from " + run_.name(t.sent.node)
+                         : under_way ? "under way"
+                                     : "lost",
+                         category, args(details), t.id, false});
       ++summary_.transfers;
-      summary_.lost += arrived ? 0 : 1;
+      summary_.under_way += under_way ? 1 : 0;
+      summary_.lost += arrived || under_way ? 0 : 1;
     }
   }
 
@@ -186,6 +208,8 @@ private:
   const run_trace& run_;
   chrome_writer writer_;
   const std::vector<event>& events_;
+  /// Of a run that goes on, in training and evaluation.
+  std::array<std::pair<iteration_no, attempt_no>, 2> newest_{};
   std::int64_t origin_ = 0;
   std::vector<pending_slice> slices_;
   chrome_summary summary_;
@@ -193,8 +217,8 @@ private:
 
 } // namespace
 
-chrome_summary write_chrome_trace(const run_trace& run, std::ostream& out) {
-  return exporter(run, out).write();
+chrome_summary write_chrome_trace(const run_trace& run, std::ostream& out, std::int64_t now_ns) {
+  return exporter(run, out, now_ns).write();
 }
 
 } // namespace skippipe::runtime

@@ -1,11 +1,13 @@
 #include "runtime/trace/commands.hpp"
 
+#include "actors/clock.hpp"
 #include "runtime/trace/chrome.hpp"
 #include "runtime/trace/explain.hpp"
 #include "runtime/trace/story.hpp"
 #include "runtime/trace/stuck.hpp"
 #include "runtime/trace/summary.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <ostream>
@@ -45,6 +47,8 @@ run_trace_result open_run(const trace_source& source, const trace::event_filter&
 void put_json(trace_streams& streams, const nlohmann::ordered_json& value) {
   streams.out << value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
 }
+
+std::int64_t wall_clock_ns() { return actors::real_clock{}.now_ns(); }
 
 } // namespace
 
@@ -122,11 +126,16 @@ int trace_stuck(const trace_source& source, iteration_no iteration, trace_stream
   const auto view = view_iteration(run, known.back());
   warn(streams, run.warnings);
   warn(streams, view.warnings);
-  const auto found = find_stuck(run, view);
+  std::optional<iteration_view> before;
+  if (known.size() > 1)
+    before = view_iteration(run, known[known.size() - 2]);
+  // A run that hangs or has died leaves no newer events.
+  const auto now = std::max(wall_clock_ns(), run.events.back().time_ns);
+  const auto report = find_stuck(run, view, before ? &*before : nullptr, now);
   if (source.json)
-    put_json(streams, stuck_json(view, found));
+    put_json(streams, stuck_json(view, report));
   else
-    streams.out << stuck_text(view, found);
+    streams.out << stuck_text(view, report);
   return success;
 }
 
@@ -175,7 +184,7 @@ int trace_export(const trace_source& source, const trace_export_options& options
   std::ofstream file(options.out_file, std::ios::binary | std::ios::trunc);
   if (!file)
     return fail(streams, options.out_file.string() + ": cannot write here");
-  const auto summary = write_chrome_trace(run, file);
+  const auto summary = write_chrome_trace(run, file, wall_clock_ns());
   file.close();
   if (!file)
     return fail(streams, options.out_file.string() + ": could not be written (is the disk full?)");
@@ -183,11 +192,15 @@ int trace_export(const trace_source& source, const trace_export_options& options
     put_json(streams, {{"file", options.out_file.string()},
                        {"slices", summary.slices},
                        {"transfers", summary.transfers},
-                       {"lost", summary.lost}});
+                       {"lost", summary.lost},
+                       {"under_way", summary.under_way}});
   else
     streams.out << options.out_file.string() << ": " << summary.slices << " slices, "
-                << summary.transfers << " transfers, " << summary.lost
-                << " of them lost; open it in https://ui.perfetto.dev or chrome://tracing\n";
+                << summary.transfers << " transfers, " << summary.lost << " of them lost"
+                << (summary.under_way > 0
+                        ? " and " + std::to_string(summary.under_way) + " under way"
+                        : "")
+                << "; open it in https://ui.perfetto.dev or chrome://tracing\n";
   return success;
 }
 
