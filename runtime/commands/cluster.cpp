@@ -1,12 +1,16 @@
 // skippipe nodes, status, jobs, attach, stop, drain, remove: a cluster from outside.
 #include "runtime/cli.hpp"
 #include "runtime/commands/cluster_option.hpp"
+#include "runtime/commands/natural_order.hpp"
+#include "runtime/commands/screen.hpp"
 #include "runtime/daemon/submission.hpp"
 #include "runtime/trace/text_table.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <thread>
 
 namespace skippipe::runtime {
@@ -26,7 +30,7 @@ std::string text_of(const json& value) {
   return value.is_null() ? "-" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-void print_table(const json& rows, const std::vector<std::string>& columns) {
+void print_table(std::ostream& out, const json& rows, const std::vector<std::string>& columns) {
   std::vector<std::size_t> widths;
   for (const auto& column : columns) {
     auto width = column.size();
@@ -42,20 +46,29 @@ void print_table(const json& rows, const std::vector<std::string>& columns) {
       line += text + (i + 1 < columns.size() ? "  " : "");
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    std::cout << line << '\n';
+    out << line << '\n';
   };
   print([](const std::string& column) { return column; });
   for (const auto& row : rows)
     print([&](const std::string& column) { return text_of(row.value(column, json{})); });
 }
 
+/// By name; the scheduler's node stays first.
+void sort_nodes(json& nodes) {
+  std::stable_sort(nodes.begin(), nodes.end(), [](const json& a, const json& b) {
+    const bool first = a.value("scheduler", false), second = b.value("scheduler", false);
+    return first != second ? first : by_number(a.value("name", ""), b.value("name", ""));
+  });
+}
+
 int nodes(const words& w) {
   daemon::client cluster{w.cluster};
-  const auto reply = cluster.ask("nodes");
+  auto reply = cluster.ask("nodes");
+  sort_nodes(reply.at("nodes"));
   if (w.json)
     print_json(reply);
   else
-    print_table(reply.at("nodes"),
+    print_table(std::cout, reply.at("nodes"),
                 {"name", "state", "stage", "control", "data", "memory", "location", "reason"});
   return 0;
 }
@@ -66,7 +79,7 @@ int jobs(const words& w) {
   if (w.json)
     print_json(reply);
   else
-    print_table(reply.at("jobs"), {"id", "state", "iteration", "run_dir", "outcome"});
+    print_table(std::cout, reply.at("jobs"), {"id", "state", "iteration", "run_dir", "outcome"});
   return 0;
 }
 
@@ -79,7 +92,12 @@ std::string figure(const json& value, double unit, const char* format) {
   return text;
 }
 
-void print_profile(const json& profile) {
+/// A stage without a loss has none to show.
+json or_nothing(const json& seconds) {
+  return seconds.is_number() && seconds.get<double>() > 0 ? seconds : json{};
+}
+
+void print_profile(std::ostream& out, const json& profile) {
   json rows = json::array();
   for (const auto& node : profile) {
     const auto slowest = node.value("slowest", json::object());
@@ -87,7 +105,7 @@ void print_profile(const json& profile) {
         {{"node", node.value("name", "")},
          {"stage", node.value("stage", json{})},
          {"F", figure(node.value("forward_s", json{}), 1e3, "%.2f ms")},
-         {"L", figure(node.value("loss_s", json{}), 1e3, "%.2f ms")},
+         {"L", figure(or_nothing(node.value("loss_s", json{})), 1e3, "%.2f ms")},
          {"B", figure(node.value("backward_s", json{}), 1e3, "%.2f ms")},
          {"links", node.value("links", 0)},
          {"slowest", slowest.value("peer", json{})},
@@ -97,44 +115,53 @@ void print_profile(const json& profile) {
          {"within", figure(node.value("clock_uncertainty_s", json{}), 1e3, "%.3f ms")}});
   }
   if (!rows.empty())
-    print_table(rows, {"node", "stage", "F", "L", "B", "links", "slowest", "latency", "bandwidth",
-                       "clock", "within"});
+    print_table(out, rows,
+                {"node", "stage", "F", "L", "B", "links", "slowest", "latency", "bandwidth",
+                 "clock", "within"});
 }
 
-void print_status(const json& reply) {
-  std::cout << "cluster " << reply.value("cluster", "") << ", term " << reply.value("term", 0)
-            << "; nodes:";
+std::string status_text(const json& reply) {
+  std::ostringstream out;
+  out << "cluster " << reply.value("cluster", "") << ", term " << reply.value("term", 0)
+      << "; nodes:";
   for (const auto& [state, count] : reply.at("nodes").items())
-    std::cout << ' ' << count << ' ' << state;
-  std::cout << '\n';
+    out << ' ' << count << ' ' << state;
+  out << '\n';
   const auto& job = reply.at("job");
   if (job.is_null()) {
-    std::cout << "no job runs\n";
+    out << "no job runs\n";
   } else {
-    std::cout << "job " << job.value("id", "") << ": " << job.value("phase", "");
+    out << "job " << job.value("id", "") << ": " << job.value("phase", "");
     if (job.contains("progress")) {
       const auto& at = job["progress"];
-      std::printf(", iteration %llu, loss %.4f, %.0f tokens/s, %.2f s an iteration",
-                  at.value("iteration", 0ull), at.value("loss", 0.0), at.value("tokens_per_s", 0.0),
-                  at.value("iteration_s", 0.0));
-      std::fflush(stdout);
+      char text[200];
+      std::snprintf(text, sizeof text,
+                    ", iteration %llu, loss %.4f, %.0f tokens/s, %.2f s an iteration",
+                    at.value("iteration", 0ull), at.value("loss", 0.0),
+                    at.value("tokens_per_s", 0.0), at.value("iteration_s", 0.0));
+      out << text;
     }
-    std::cout << "\n  " << job.value("run_dir", "") << '\n';
+    out << "\n  " << job.value("run_dir", "") << '\n';
   }
   if (reply.value("queued", 0) > 0)
-    std::cout << reply.value("queued", 0) << " queued\n";
-  print_profile(reply.value("profile", json::array()));
-  std::cout << std::flush;
+    out << reply.value("queued", 0) << " queued\n";
+  print_profile(out, reply.value("profile", json::array()));
+  return out.str();
 }
 
 int status(const words& w) {
   daemon::client cluster{w.cluster};
+  screen drawn;
   while (true) {
-    const auto reply = cluster.ask("status");
+    auto reply = cluster.ask("status");
+    if (reply.contains("profile"))
+      sort_nodes(reply["profile"]);
     if (w.json)
       print_json(reply);
+    else if (w.watch)
+      drawn.draw(status_text(reply));
     else
-      print_status(reply);
+      std::cout << status_text(reply) << std::flush;
     if (!w.watch)
       return 0;
     std::this_thread::sleep_for(std::chrono::seconds{1});
