@@ -113,7 +113,7 @@ int run_plan(const plan_options& given) {
   if (!given.gantt.empty())
     write_text(given.gantt,
                given.gantt.ends_with(".svg") ? gantt_svg(problem, p) : gantt_page(problem, p));
-  const double gap = bound > 0 ? p.makespan_s / bound - 1 : 0;
+  const double gap = gap_of(p.makespan_s, bound);
   const auto iteration = iteration_seconds(problem, p);
   const std::string advice = origin_advice(problem, p);
   if (given.json) {
@@ -149,12 +149,17 @@ void add_plan(CLI::App& app, command_context& context) {
   auto* command = app.add_subcommand("plan", "Plan paths and task order for an instance file");
   auto o = std::make_shared<plan_options>();
   command->add_option("--instance", o->instance_file, "The instance")->required();
-  command->add_option("--strategy", o->strategy_name,
-                      "full, random, no-collision, cbs or skippipe");
+  command->add_option("--strategy", o->strategy_name, "full, random, no-collision, cbs or skippipe")
+      ->capture_default_str();
   command->add_option("--time-limit", o->time_limit_s, "Seconds, reading and writing included")
-      ->check(CLI::Range(0.0, 86400.0));
-  command->add_option("--seed", o->seed, "Same seed, same first plan");
-  command->add_option("--threads", o->threads, "Threads that search")->check(CLI::Range(1, 256));
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
+  command->add_option("--seed", o->seed, "Same seed, same first plan")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command->add_option("--threads", o->threads, "Threads that search")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   command->add_option("--from", o->from, "A running schedule to change as little as possible");
   command->add_option("--out", o->out, "Where to write the schedule");
   command->add_option("--gantt", o->gantt, "Where to draw it (.html or .svg)");

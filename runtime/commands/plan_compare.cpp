@@ -34,7 +34,7 @@ void print(const named_strategy& s, const row& r, double full_s, bool json) {
     print_json({{"strategy", s.name},
                 {"makespan_s", f.makespan_s},
                 {"lower_bound_s", r.bound_s},
-                {"gap", r.bound_s > 0 ? f.makespan_s / r.bound_s - 1 : 0},
+                {"gap", gap_of(f.makespan_s, r.bound_s)},
                 {"wall_s", r.wall_s},
                 {"valid", true},
                 {"microbatches", r.microbatches},

@@ -29,6 +29,12 @@ int report_infeasible(const scheduler::infeasible& why, bool json);
 /// as many as the instance says.
 double bound_of(const scheduler::instance& problem, scheduler::strategy kind);
 
+/// How far a makespan is above its bound, as a share; rounding puts it a hair below.
+inline double gap_of(double makespan_s, double bound_s) {
+  const double gap = bound_s > 0 ? makespan_s / bound_s - 1 : 0;
+  return gap < 0 && gap > -1e-9 ? 0 : gap;
+}
+
 std::string joined(const std::vector<std::string>& lines);
 
 /// Writes a file whole; a command_error when that fails.
