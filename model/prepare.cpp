@@ -105,7 +105,10 @@ prepare_result prepare_data(const prepare_options& options) {
   if (options.tokenizer != "byte" && options.tokenizer != "spm")
     throw std::runtime_error("unknown tokenizer '" + options.tokenizer + "'; choose byte or spm");
   prepare_result result;
-  report("reading text", 0);
+  const auto out = folder_of(options.out);
+  const bool made_before = fs::exists(out / data_json);
+  if (!made_before) // Else most likely nothing is to be prepared.
+    report("reading text", 0);
   std::uint64_t content = data_version;
   auto documents = load(files_under(options.inputs), content);
   for (const auto& d : documents)
@@ -120,8 +123,6 @@ prepare_result prepare_data(const prepare_options& options) {
                            {"vocab_size", options.tokenizer == "spm" ? options.vocab_size : 257},
                            {"content", content}};
 
-  const auto out = folder_of(options.out);
-  const bool made_before = fs::exists(out / data_json);
   if (made_before) {
     const auto old = nlohmann::json::parse(read_text(out / data_json), nullptr, false);
     if (!old.is_object() || old.value("inputs", nlohmann::json{}) != wanted)

@@ -60,6 +60,10 @@ int run_prepare(const prepare_words& words, bool size_given) {
     throw;
   }
   printer->end();
+  if (result.validation_tokens > result.train_tokens)
+    std::cerr
+        << "skippipe: warning: more tokens are held out for validation than are left for "
+           "training, as whole files are held out; name more files, or join the few into one\n";
   if (words.json) {
     print_json({{"out", wanted.out.string()},
                 {"tokenizer", wanted.tokenizer},
