@@ -106,7 +106,15 @@ void add_checkpoint(CLI::App& app, command_context& context) {
     command->add_option("DIR", *folder, "A checkpoint, or a run folder")->required();
     command->add_flag("--json", *json, "JSON on stdout");
     command->callback([&context, folder, json, run] {
-      context.run = [folder, json, run] { return run(*folder, *json); };
+      context.run = [folder, json, run] {
+        try {
+          return run(*folder, *json);
+        } catch (const std::exception& error) {
+          if (*json)
+            print_json({{"path", *folder}, {"valid", false}, {"problem", error.what()}});
+          throw;
+        }
+      };
     });
   };
   add("info", "Say what a checkpoint is of (of a run folder: the newest)", print_info);
