@@ -1,13 +1,20 @@
 // The program as a user runs it: words, exit codes, what goes to stdout and what to stderr.
 #include "program.hpp"
+#include "runtime/cli.hpp"
+#include "runtime/commands/natural_order.hpp"
+#include "runtime/commands/plan_support.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <sstream>
 #include <string>
 
 namespace fs = std::filesystem;
@@ -42,6 +49,18 @@ TEST_CASE("an error is one line that names the word, and its exit code", "[cli]"
       {"config check /nowhere/x.toml", 1,
        "skippipe: /nowhere/x.toml: cannot be read: No such file"},
       {"config check /", 1, "skippipe: /: "},
+      {"train x.toml --cluster a:1 --seed -1", 2, "0..9223372036854775807, got '-1'"},
+      {"train x.toml --cluster a:1 --iterations 0", 2, "1..9223372036854775807, got '0'"},
+      {"train " SKIPPIPE_SOURCE_DIR "/configs/quickstart.toml --cluster a:1 --set train.lr", 2,
+       "skippipe: --set: expected key=value, got 'train.lr'"},
+      {"train " SKIPPIPE_SOURCE_DIR "/configs/quickstart.toml --cluster a:1 --set train.lt=1", 2,
+       "skippipe: --set:1:7: train: unknown key 'lt', did you mean 'lr'?"},
+      {"up " SKIPPIPE_SOURCE_DIR "/configs/local-cluster.toml --set cluster.nodes=1", 2,
+       "skippipe: --set:1:15: cluster.nodes: expected an integer in 2..4096, got 1"},
+      {"up " SKIPPIPE_SOURCE_DIR "/configs/quickstart.toml", 1,
+       "quickstart.toml: expected a cluster file, got a job file ("},
+      {"train " SKIPPIPE_SOURCE_DIR "/configs/local-cluster.toml --cluster a:1", 1,
+       "local-cluster.toml: expected a job file, got a cluster file ("},
   }));
   const auto [code, text] = errors_of(expected.words);
   CAPTURE(expected.words, text);
@@ -49,6 +68,21 @@ TEST_CASE("an error is one line that names the word, and its exit code", "[cli]"
   CHECK(text.find(expected.line) != std::string::npos);
   CHECK(text.find("skippipe: ") == 0);
   CHECK(text.find('\n') == text.size() - 1);
+}
+
+TEST_CASE("of an error with a backtrace the first line is shown", "[cli][R10]") {
+  std::ostringstream shown;
+  auto* before = std::cerr.rdbuf(shown.rdbuf());
+  char name[] = "skippipe", word[] = "go";
+  char* words[] = {name, word, nullptr};
+  const auto code = skippipe::runtime::run_cli(2, words, [](CLI::App& app, auto& context) {
+    app.add_subcommand("go")->callback([&context] {
+      context.run = []() -> int { throw std::runtime_error("what it says\nframe #0\nframe #1"); };
+    });
+  });
+  std::cerr.rdbuf(before);
+  CHECK(code == 1);
+  CHECK(shown.str() == "skippipe: what it says\n");
 }
 
 TEST_CASE("help and version go to stdout with exit code 0", "[cli]") {
@@ -119,6 +153,73 @@ TEST_CASE("config check prints every problem and fails", "[cli][config]") {
   CHECK(code == 1);
   CHECK(text.find(file + ":2:10: node.device: expected") != std::string::npos);
   CHECK(text.find(file + ":4:19: failure.detect_within_s: expected") != std::string::npos);
+}
+
+TEST_CASE("with --json what is wrong with a file is JSON, too", "[cli][config]") {
+  scratch dir;
+  const auto file = (dir.path / "n.toml").string();
+  std::ofstream(file) << "[node]\ndevice = 'tpu'\n[failure]\ndetect_within_s = 0\n";
+  const auto [code, text] = out_of("config check --json '" + file + "'");
+  CHECK(code == 1);
+  const auto json = nlohmann::json::parse(text);
+  CHECK(json["ok"] == false);
+  CHECK(json["problems"].size() == 2);
+  CHECK(json["problems"][0].get<std::string>().starts_with(file + ":2:10: node.device: "));
+  const auto damaged = dir.path / "checkpoints" / "step-00000001";
+  fs::create_directories(damaged);
+  std::ofstream(damaged / "manifest.json") << "{";
+  for (const auto* words : {"checkpoint info --json ", "checkpoint verify --json "})
+    for (const auto& folder : {damaged, dir.path / "nowhere"}) {
+      const auto [status, said] = out_of(words + ("'" + folder.string() + "'"));
+      CAPTURE(words, folder, said);
+      CHECK(status == 1);
+      const auto object = nlohmann::json::parse(said);
+      CHECK(object["valid"] == false);
+      CHECK(object["path"] == folder.string());
+      CHECK_FALSE(object["problem"].get<std::string>().empty());
+    }
+}
+
+TEST_CASE("data prepare says when little is left to train on", "[cli][data]") {
+  scratch dir;
+  std::ofstream(dir.path / "a.txt") << std::string(4000, 'a');
+  // With two files the one with the smaller hash is held out.
+  int large = 0, small = 0;
+  for (char letter = 'b'; letter < 'j'; ++letter) {
+    const auto other = (dir.path / (std::string{letter} + ".txt")).string();
+    const auto out = dir.path / std::string{letter};
+    std::ofstream(other) << std::string(30, letter);
+    const auto [code, text] =
+        errors_of("data prepare --tokenizer byte --out '" + out.string() + "' --input '"
+                  + (dir.path / "a.txt").string() + "' '" + other + "'");
+    CHECK(code == 0);
+    const auto data = nlohmann::json::parse(std::ifstream(out / "data.json"));
+    const bool little = data["validation_tokens"] > data["train_tokens"];
+    CHECK((text.find("warning: more tokens are held out") != std::string::npos) == little);
+    ++(little ? large : small);
+  }
+  CHECK((large > 0 && small > 0));
+}
+
+TEST_CASE("help says what is and what is the default", "[cli]") {
+  CHECK(out_of("nodes --help").text.find("HOST:PORT of any node of the cluster")
+        != std::string::npos);
+  const auto plan = out_of("plan --help").text;
+  CHECK(plan.find("=skippipe") != std::string::npos);
+  CHECK(plan.find("=5") != std::string::npos);
+}
+
+TEST_CASE("names are sorted by their numbers, a gap is not below zero by rounding", "[cli]") {
+  using skippipe::runtime::by_number;
+  std::vector<std::string> names = {"node-10", "node-2",   "b",   "node-1",
+                                    "node-1b", "node-02c", "node"};
+  std::sort(names.begin(), names.end(), by_number);
+  CHECK(names
+        == std::vector<std::string>{"b", "node", "node-1", "node-1b", "node-2", "node-02c",
+                                    "node-10"});
+  CHECK_FALSE(std::signbit(skippipe::runtime::gap_of(1 - 1e-15, 1)));
+  CHECK(skippipe::runtime::gap_of(3, 2) == 0.5);
+  CHECK(skippipe::runtime::gap_of(1, 2) < 0);
 }
 
 TEST_CASE("a cluster that cannot be reached is one line: what, where, what to do",

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""What a newcomer runs into: a device that is not there, a run folder that is taken, a cluster that is up already,
+daemons that die, and how the tools answer --help.
+
+usage: first_steps.py SKIPPIPE SOURCE_DIR
+"""
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+
+from local_cluster import TINY_MODEL, Cluster, prepare_data, wait_until
+
+JOB = TINY_MODEL + """
+[job]
+name = "first"
+[pipeline]
+stages = 2
+microbatches_per_origin = 2
+microbatch_size = 2
+[train]
+total_iterations = %d
+eval_batches = 1
+[data]
+dir = "data"
+[cluster]
+nodes = 2
+"""
+
+
+def run(folder, *words):
+    return subprocess.run([str(word) for word in words], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def refused(folder, *words, status=1):
+    """The one line that a command ends with."""
+    done = run(folder, *words)
+    assert done.returncode == status and done.stderr.count("\n") == 1, done
+    return done.stderr
+
+
+def contents(folder):
+    return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
+
+
+def devices(program, folder):
+    """One line before anything starts."""
+    line = refused(folder, program, "train", "two.toml", "--set", "cluster.device=cuda:99")
+    assert "cluster.device = 'cuda:99': LibTorch finds " in line, line
+    for more in ([], ["--config", "node.toml", "--check"]):
+        done = run(folder, program, "node", *more, "--set", "node.device=cuda:99")
+        assert done.returncode == 1 and "READY" not in done.stdout and done.stderr.count("\n") == 1, done
+        assert "node.device = 'cuda:99': LibTorch finds " in done.stderr, done
+    assert not (folder / ".skippipe").exists() and not (folder / "runs").exists()
+
+
+def run_folders(program, folder):
+    """A run is never mixed with another."""
+    taken = folder / "taken"
+    assert run(folder, program, "train", "two.toml", "--run-dir", "taken").returncode == 0
+    before = contents(taken)
+    line = refused(folder, program, "train", "two.toml", "--run-dir", "taken")
+    assert "taken: holds a run already; go on with --resume taken, or choose another folder" in line, line
+    assert contents(taken) == before, "a refusal changes nothing"
+    # Without a checkpoint there is nothing to go on from: what is left makes room.
+    died = folder / "died"
+    (died / "trace").mkdir(parents=True)
+    (died / "trace" / "node-0.trace").write_text("old")
+    (died / "journal").write_text("old\n")
+    done = run(folder, program, "train", "two.toml", "--run-dir", "died")
+    assert done.returncode == 0 and "died/earlier-1" in done.stdout + done.stderr, done
+    assert (died / "earlier-1/trace/node-0.trace").read_text() == "old"
+    assert (died / "earlier-1/journal").read_text() == "old\n" and "old" not in (died / "journal").read_text()
+
+
+def watched(program, cluster, folder):
+    """What `status --watch` writes to a terminal of 4 rows and 40 columns in some seconds."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 4, 40, 0, 0))
+        os.chdir(folder)
+        os.execv(program, [program, "status", "--watch", "--cluster", cluster.control])
+    text = b""
+    try:
+        while text.count(b"cluster local") < 3:
+            text += os.read(terminal, 4096)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+    return text.decode()
+
+
+def clusters(program, source, folder):
+    config = folder / "cluster.toml"
+    config.write_text((source / "configs/local-cluster.toml").read_text().replace("../runs", "down/../runs")
+                      .replace("nodes = 9", "nodes = 3").replace('backend = "ucx"', 'backend = "tls"'))
+    with Cluster(program, folder, config) as cluster:
+        # Another one in the same folder.
+        second = run(folder, program, "up", "cluster.toml")
+        assert second.returncode == 1 and second.stdout == "" and second.stderr.count("\n") == 1, second
+        assert "scheduler has ended with status 1: " in second.stderr and "another daemon uses" in second.stderr, second
+        assert ".." not in second.stderr, second
+        nodes = cluster.nodes()
+        assert {name: node["pid"] for name, node in nodes.items()} == cluster.pids, nodes
+        # By another name of the same address.
+        port = cluster.control.rsplit(":", 1)[1]
+        there = run(folder, program, "nodes", "--json", "--cluster", "localhost:" + port)
+        assert there.returncode == 0 and len(json.loads(there.stdout)["nodes"]) == 3, there
+        # On the scheduler's machine, too, a new job takes no folder that is taken.
+        line = refused(folder, program, "train", "two.toml", "--run-dir", "taken", "--cluster", cluster.control)
+        assert "holds a run already" in line, line
+        job = cluster.train("long.toml")
+        job.wait_iteration(2)
+        line = refused(folder, program, "trace", "follow", "--node", "node-7", "--cluster", cluster.control)
+        assert "has no node 'node-7', did you mean 'node-" in line, line
+        wait_until("there is a trace", lambda: run(folder, program, "trace", "stuck", "--cluster",
+                                                   cluster.control).returncode == 0)
+        stuck = cluster.run("trace", "stuck")
+        assert stuck["stuck"] == [], stuck
+        text = watched(program, cluster, folder)
+        drawn = text.replace("\r\n", "\n").split("\r\x1b[3A\x1b[J")
+        assert len(drawn) == 3 and all(max(map(len, one.split("\n"))) <= 40 for one in drawn), text
+        plain = subprocess.run([program, "status", "--cluster", cluster.control], cwd=folder, capture_output=True,
+                               text=True, timeout=60)
+        assert plain.returncode == 0 and "\x1b" not in plain.stdout, plain
+        assert re.search(r"^node-\d +1 +[\d.]+ ms +- ", plain.stdout, re.M), plain  # Only stage 0 has losses.
+        cluster.run("stop", job.of("submitted")[0]["job"])
+        job.finish()
+
+
+def deaths(program, folder):
+    """Whoever dies is reported with its own reason; with the last daemon `up` ends."""
+    process = subprocess.Popen([program, "up", "cluster.toml"], cwd=folder, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    while "Ctrl-C stops it" not in process.stdout.readline():
+        pass
+    listed = run(folder, program, "nodes", "--json", "--cluster",
+                 next((folder / "state/skippipe/clusters").iterdir()).name)
+    pids = {node["name"]: node["pid"] for node in json.loads(listed.stdout)["nodes"]}
+    os.kill(pids["node-2"], signal.SIGKILL)
+    line = process.stdout.readline()
+    assert line == "node-2 has ended with status 137 (killed by signal 9)\n", line
+    os.kill(pids["node-1"], signal.SIGKILL)
+    os.kill(pids["scheduler"], signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and err == "skippipe: all daemons have ended, and the cluster with them\n", err
+
+
+def tools(source):
+    for tool in ("test", "demo"):
+        help_text = run(source, source / "tools" / tool, "--help")
+        assert help_text.returncode == 0 and "Usage: tools/" + tool in help_text.stdout, help_text
+        unknown = run(source, source / "tools" / tool, "--hlep")
+        assert unknown.returncode == 2 and "unknown option '--hlep'" in unknown.stderr, unknown
+
+
+def main():
+    program, source = sys.argv[1], pathlib.Path(sys.argv[2])
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name).resolve()
+        os.environ["XDG_STATE_HOME"] = str(folder / "state")
+        prepare_data(program, source, folder / "data")
+        (folder / "two.toml").write_text(JOB % 3)
+        (folder / "long.toml").write_text(JOB % 100000)
+        (folder / "node.toml").write_text('[node]\nname = "a"\n')
+        tools(source)
+        devices(program, folder)
+        run_folders(program, folder)
+        clusters(program, source, folder)
+        deaths(program, folder)
+
+
+main()
