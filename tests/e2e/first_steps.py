@@ -10,6 +10,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -155,6 +156,20 @@ def deaths(program, folder):
     assert process.returncode == 1 and err == "skippipe: all daemons have ended, and the cluster with them\n", err
 
 
+def wordless(program, folder):
+    """A line that others wrote, or that is no reason, is not given as one."""
+    place = folder / "wordless"
+    (place / "runs/cluster").mkdir(parents=True)
+    shutil.copy(program, place / "skippipe")
+    (place / "skippipe-engine").write_text("#!/bin/sh\necho a line of the log >&2\nexit 1\n")
+    (place / "skippipe-engine").chmod(0o755)
+    (place / "runs/cluster/scheduler.log").write_text("skippipe: of an earlier life\n")
+    shutil.copy(folder / "cluster.toml", place)
+    line = refused(place, place / "skippipe", "up", "cluster.toml")
+    log = place / "runs/cluster/scheduler.log"
+    assert line == "skippipe: scheduler has ended with status 1; its log is %s\n" % log, line
+
+
 def tools(source):
     for tool in ("test", "demo"):
         help_text = run(source, source / "tools" / tool, "--help")
@@ -177,6 +192,7 @@ def main():
         run_folders(program, folder)
         clusters(program, source, folder)
         deaths(program, folder)
+        wordless(program, folder)
 
 
 main()
