@@ -21,24 +21,25 @@ struct pair_of_gates {
     dialer = std::make_unique<gate::gate>(std::move(options));
     REQUIRE(dialer->start() == "");
     listener.door->receive_with([this](gate::plain_connection connection) {
-      greet(connection.fd);
+      const bool greeted =
+          greet(connection.fd); // Checked where it is read: no assertions off the main thread.
       const std::lock_guard guard(listener.mutex);
       if (connection.name == "worker")
         far = std::move(connection.fd);
-      return true;
+      return greeted;
     });
     auto [connection, problem] = dial(*dialer, "127.0.0.1:" + std::to_string(listener.port()));
     REQUIRE(problem == "");
     near = std::move(connection.fd);
-    greet(near);
+    REQUIRE(greet(near));
     REQUIRE(eventually([&] { return take(near) == 37; }));
     REQUIRE(eventually([&] { return take(far) == 37; }));
   }
   ~pair_of_gates() { dialer->stop(); }
 
-  static void greet(const unique_fd& fd) {
+  static bool greet(const unique_fd& fd) {
     const auto hello = handshake_header(5) + "hello";
-    REQUIRE(::send(fd.get(), hello.data(), hello.size(), MSG_NOSIGNAL) == 37);
+    return ::send(fd.get(), hello.data(), hello.size(), MSG_NOSIGNAL) == 37;
   }
   /// Bytes that CAF would read now; negative when none.
   ssize_t take(const unique_fd& fd) {
@@ -93,7 +94,7 @@ TEST_CASE("a node whose CAF reads nothing is given up, though its gate lives",
   const auto heard = g.listener.door->counts().heartbeats.load();
   CHECK(eventually([&] { return g.listener.door->counts().heartbeats > heard + 30; }));
   CHECK(g.dialer->counts().open == 1);
-  g.greet(from == 0 ? g.far : g.near); // The other one leaves it unread.
+  REQUIRE(g.greet(from == 0 ? g.far : g.near)); // The other one leaves it unread.
   CHECK(eventually([&] { return g.dialer->counts().open == 0; }));
   // Who hears nothing says nothing either, so both may be the first to give up.
   const auto silence = [&] {
