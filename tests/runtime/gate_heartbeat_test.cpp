@@ -106,12 +106,12 @@ TEST_CASE("a node whose CAF reads nothing is given up, though its gate lives",
 TEST_CASE("a gate that stood still itself suspects nobody", "[gate][heartbeat]") {
   gate::gate_limits limits, patient;
   limits.heartbeat = patient.heartbeat = 50ms;
-  limits.silence = 250ms;
+  limits.silence = 800ms;
   patient.silence = patience;
   std::atomic<bool> stood{false};
   pair_of_gates g(limits, patient, [&](const std::string& name) {
     if (name == "anybody" && !stood.exchange(true))
-      ::usleep(1'500'000); // All that the listener's thread does stands still.
+      ::usleep(2'000'000); // All that the listener's thread does stands still.
     return true;
   });
   for (int i = 0; i < 3; ++i) {
