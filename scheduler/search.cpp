@@ -149,10 +149,10 @@ bool search::moves_frozen() const {
 search::move search::pick() {
   const bool hops = state_.hops() > 0;
   const double reinserting = hops && problem_.stages <= path_insertion::most_stages ? 0.3 : 0;
-  // Within a stage the other moves change who does what just as well.
   // In the time that large problems get the other moves find more. Given routes leave little else to change.
   const bool small = problem_.nodes.size() <= 100;
   const double rerouting = hops && small ? (fixed_routes_ ? 0.3 : 0.1) : 0;
+  // Within a stage the other moves change who does what just as well.
   const double swapping = fixed_arrangement_ ? 0.02 : 0.4, colliding = 0.3, retiming = 0.3;
   double x = random_.unit() * (reinserting + rerouting + swapping + colliding + retiming);
   if ((x -= reinserting) < 0)

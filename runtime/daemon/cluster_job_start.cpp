@@ -224,7 +224,6 @@ void cluster_job::open(launch& planned) {
   costs_ = launch_->options.costs.known;
   measured_ = launch_->measured;
   instance_kept_ = false;
-  keep_instance();
   for (stage_id stage = 0; stage < arrangement_.size(); ++stage)
     for (const auto node : arrangement_[stage]) {
       session_open order;

@@ -15,14 +15,11 @@
 #include "runtime/daemon/relaying.hpp"
 #include "runtime/daemon/state_folder.hpp"
 #include "runtime/daemon/token_door.hpp"
+#include "runtime/daemon/yielding_compute.hpp"
 #include "runtime/gate/open_files.hpp"
-
-#include "actors/torch_shard.hpp"
 
 #include <systemd/sd-daemon.h>
 
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -37,12 +34,6 @@ namespace skippipe::runtime::daemon {
 using namespace skippipe::actors;
 
 namespace {
-
-/// Heartbeats must get through a machine that computes as much as it can: compute gives way.
-void yield_to_heartbeats() {
-  limit_intra_op_threads(1);
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
-}
 
 class node_daemon {
 public:
