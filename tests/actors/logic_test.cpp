@@ -93,8 +93,8 @@ TEST_CASE("a task waits a moment for one planned earlier that is about to come",
   CHECK(queue.start_next() == 0u);
   queue.started_at(0, 10'300); // 300 late, and so is likely what follows: due at 11'100.
   queue.make_ready(2);
-  CHECK_FALSE(queue.wait_until(10'699)); // Too long: more than half of what task 2 lasts.
-  CHECK(queue.wait_until(10'700) == 11'100);
+  CHECK_FALSE(queue.wait_until(10'499)); // Too long: over three quarters of what task 2 lasts.
+  CHECK(queue.wait_until(10'500) == 11'100);
   CHECK(queue.wait_until(11'099) == 11'100);
   CHECK_FALSE(queue.wait_until(11'100)); // Long enough, and not once more.
   CHECK_FALSE(queue.wait_until(11'101));
@@ -102,8 +102,8 @@ TEST_CASE("a task waits a moment for one planned earlier that is about to come",
   task_queue late{timed(order({{0, F}, {1, F}, {2, F}}), {800, 800, 800}), 5};
   late.began(0);
   late.make_ready(1);
-  CHECK(late.wait_until(50) == 200); // What is due is often a quarter late.
-  CHECK_FALSE(late.wait_until(200));
+  CHECK(late.wait_until(50) == 320); // What is due is often two fifths late.
+  CHECK_FALSE(late.wait_until(320));
   late.make_ready(0);
   CHECK(late.start_next() == 0u); // In planned order when it has come.
 
