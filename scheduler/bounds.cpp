@@ -3,6 +3,7 @@
 #include "scheduler/all_arrangements.hpp"
 #include "scheduler/arrangement.hpp"
 #include "scheduler/check.hpp"
+#include "scheduler/reduction.hpp"
 #include "scheduler/shortest_round.hpp"
 
 #include <algorithm>
@@ -26,10 +27,11 @@ public:
       surroundings_.push_back(look_around(n));
   }
 
-  /// How many visits `n` can serve at most within `seconds`, its own stage not being 0.
-  double visits_within(node_id n, double seconds) const {
+  /// How many visits `n` can serve at most within `seconds`, its own stage not being 0; the last one's
+  /// microbatch is back at its origin by then, or, where it is `only_served`, done here.
+  double visits_within(node_id n, double seconds, bool only_served) const {
     const surrounding& x = surroundings_[n];
-    const double open = seconds - x.before - x.after;
+    const double open = seconds - x.before - (only_served ? 0 : x.after);
     if (!(open > 0))
       return 0;
     const double slots = problem_.nodes[n].memory;
@@ -76,13 +78,14 @@ private:
 };
 
 /// The least T at which the nodes together can serve `visits`, found by halving.
-double least_time(const node_rates& data, const std::vector<node_id>& nodes, double visits) {
+double least_time(const node_rates& data, const std::vector<node_id>& nodes, double visits,
+                  bool only_served = false) {
   if (nodes.empty() || visits <= 0)
     return 0;
   const auto enough = [&](double t) {
     double sum = 0;
     for (const node_id n : nodes)
-      if ((sum += data.visits_within(n, t)) >= visits)
+      if ((sum += data.visits_within(n, t, only_served)) >= visits)
         return true;
     return false;
   };
@@ -152,6 +155,16 @@ lower_bounds bounds_of(const instance& problem) {
   }
   if (wanted > 0)
     result.origin_slots_s = slots[wanted - 1];
+  const auto reduction = [&](stage_id s) {
+    if (!reduces(problem))
+      return 0.0;
+    if (!problem.arrangement.empty())
+      return reduction_seconds(problem, s, problem.arrangement[s]);
+    return problem.stage_sizes.empty()
+               ? 0.0
+               : least_reduction_seconds(problem, s, problem.stage_sizes[s]);
+  };
+  result.iteration_s = result.origin_slots_s + reduction(0);
   if (problem.stages < 2 || problem.path_length < 2)
     return result;
   const node_rates rates(problem, rounds);
@@ -164,17 +177,27 @@ lower_bounds bounds_of(const instance& problem) {
     result.stage_work_s = least_time(rates, all, visits);
     return result;
   }
-  for (stage_id s = 1; s < problem.stages; ++s)
-    result.stage_work_s =
-        std::max(result.stage_work_s, least_time(rates, problem.arrangement[s],
-                                                 std::floor(visits / (problem.stages - 1))));
+  const double least_visits = std::floor(visits / (problem.stages - 1));
+  for (stage_id s = 1; s < problem.stages; ++s) {
+    const auto& members = problem.arrangement[s];
+    result.stage_work_s = std::max(result.stage_work_s, least_time(rates, members, least_visits));
+    if (reduces(problem))
+      result.iteration_s = std::max(result.iteration_s,
+                                    least_time(rates, members, least_visits, true) + reduction(s));
+  }
+  return result;
+}
+
+/// Whole iterations take as long as their tasks, and the commit follows.
+lower_bounds with_commit(lower_bounds result, const instance& problem) {
+  result.iteration_s = std::max(result.iteration_s, result.best()) + problem.commit_s;
   return result;
 }
 
 } // namespace
 
 lower_bounds lower_bound(const instance& problem) {
-  lower_bounds best = bounds_of(problem);
+  const lower_bounds best = with_commit(bounds_of(problem), problem);
   if (!problem.arrangement.empty() || problem.stage_sizes.empty())
     return best;
   all_arrangements arrangements(problem.stage_sizes, problem.nodes.size());
@@ -182,14 +205,19 @@ lower_bounds lower_bound(const instance& problem) {
     return best;
   // Few enough to look at each: the least of their bounds holds, too.
   instance fixed = problem;
-  lower_bounds least{infinity, infinity};
+  lower_bounds least{infinity, infinity, infinity};
   arrangements.each([&](const std::vector<std::vector<node_id>>& arrangement) {
     fixed.arrangement = arrangement;
-    const lower_bounds b = bounds_of(fixed);
+    const lower_bounds b = with_commit(bounds_of(fixed), fixed);
+    const double iteration_s = std::min(least.iteration_s, b.iteration_s);
     if (b.best() < least.best())
       least = b;
+    least.iteration_s = iteration_s;
   });
-  return least.best() > best.best() ? least : best;
+  const double iteration_s = std::max(least.iteration_s, best.iteration_s);
+  lower_bounds result = least.best() > best.best() ? least : best;
+  result.iteration_s = iteration_s;
+  return result;
 }
 
 } // namespace skippipe::scheduler

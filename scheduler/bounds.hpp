@@ -11,6 +11,8 @@ namespace skippipe::scheduler {
 struct lower_bounds {
   double origin_slots_s = 0; ///< Slots and work of an origin, its microbatches on shortest paths.
   double stage_work_s = 0;   ///< Work and occupied slots of the nodes of a stage.
+  /// Of whole iterations: with reductions, which follow each stage's last backward, and the commit.
+  double iteration_s = 0;
   double best() const { return origin_slots_s > stage_work_s ? origin_slots_s : stage_work_s; }
 };
 

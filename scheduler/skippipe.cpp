@@ -29,7 +29,7 @@ plan_result plan_skippipe(const instance& problem, const planner_options& option
   limits.max_iterations = options.max_iterations;
   // On large instances the bound costs more than stopping early could save.
   if (problem.nodes.size() <= 64)
-    limits.lower_bound_s = lower_bound(problem).best();
+    limits.lower_bound_s = lower_bound(problem).iteration_s - problem.commit_s;
   if (problem.nodes.size() <= 12
       && !reduces(problem)) { // Perhaps few enough choices to look through to the end.
     search_limits quick = limits;

@@ -59,8 +59,8 @@ int compare_strategies(const instance& problem, const planner_options& given, bo
   const auto since = [](clock::time_point t) {
     return std::chrono::duration<double>(clock::now() - t).count();
   };
-  const double full_bound = bound_of(problem, strategy::full);
-  const double bound = bound_of(problem, strategy::skippipe);
+  const double full_bound = bounds_of(problem, strategy::full).best();
+  const double bound = bounds_of(problem, strategy::skippipe).best();
   // Those that answer at once go first, so that the others know how much time there is.
   std::vector<row> rows(std::size(strategies));
   int left =

@@ -1,7 +1,6 @@
 #include "runtime/commands/plan_support.hpp"
 
 #include "runtime/cli.hpp"
-#include "scheduler/bounds.hpp"
 
 #include <fstream>
 #include <iostream>
@@ -16,13 +15,13 @@ int report_infeasible(const scheduler::infeasible& why, bool json) {
   return exit_infeasible;
 }
 
-double bound_of(const scheduler::instance& problem, scheduler::strategy kind) {
+scheduler::lower_bounds bounds_of(const scheduler::instance& problem, scheduler::strategy kind) {
   if (kind != scheduler::strategy::full)
-    return scheduler::lower_bound(problem).best();
+    return scheduler::lower_bound(problem);
   scheduler::instance sequential = problem;
   sequential.path_length = problem.stages;
   sequential.routes.clear();
-  return scheduler::lower_bound(sequential).best();
+  return scheduler::lower_bound(sequential);
 }
 
 std::string joined(const std::vector<std::string>& lines) {

@@ -1,6 +1,7 @@
 // What the planning commands share.
 #pragma once
 
+#include "scheduler/bounds.hpp"
 #include "scheduler/instance.hpp"
 #include "scheduler/json_reader.hpp"
 #include "scheduler/plan.hpp"
@@ -25,9 +26,9 @@ inline constexpr named_strategy strategies[] = {{"full", scheduler::strategy::fu
 /// Reason and nearest setting to stderr, and to stdout as JSON; returns the exit code.
 int report_infeasible(const scheduler::infeasible& why, bool json);
 
-/// Seconds below which no plan of that strategy can be: a full pipeline visits every stage, the others
+/// Below which no plan of that strategy can be: a full pipeline visits every stage, the others
 /// as many as the instance says.
-double bound_of(const scheduler::instance& problem, scheduler::strategy kind);
+scheduler::lower_bounds bounds_of(const scheduler::instance& problem, scheduler::strategy kind);
 
 /// How far a makespan is above its bound, as a share; rounding puts it a hair below.
 inline double gap_of(double makespan_s, double bound_s) {

@@ -88,6 +88,11 @@ TEST_CASE("what a reduction and a commit take is added to the iteration", "[cli]
         == Approx(line["makespan_s"].get<double>() + 2 * (0.25 + 0.5) + 0.5));
   CHECK(json::parse(out_of(w.simulate_words + "--json").text)["iteration_s"]
         == line["iteration_s"]);
+  const double bound = line["iteration_lower_bound_s"];
+  CHECK(bound > line["lower_bound_s"].get<double>());
+  CHECK(line["iteration_gap"].get<double>()
+        == Approx(line["iteration_s"].get<double>() / bound - 1));
+  CHECK(line["iteration_gap"].get<double>() >= 0);
 }
 
 TEST_CASE("--from replans: who left is gone, few others move", "[cli][plan]") {

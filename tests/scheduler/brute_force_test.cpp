@@ -2,8 +2,10 @@
 #include "scheduler/arrangement.hpp"
 #include "scheduler/bounds.hpp"
 #include "scheduler/check.hpp"
+#include "scheduler/figures.hpp"
 #include "scheduler/planner.hpp"
 #include "scheduler/random.hpp"
+#include "scheduler/reduction.hpp"
 #include "scheduler/simulator.hpp"
 #include "tests/sanitized.hpp"
 
@@ -41,12 +43,17 @@ instance tiny_instance(random_source& random) {
   return x;
 }
 
-/// The best makespan over all arrangements, all paths and all orders of every node.
+/// The best over all arrangements, all paths and all orders of every node.
+struct optimum {
+  double makespan_s = std::numeric_limits<double>::infinity();
+  double iteration_s = std::numeric_limits<double>::infinity(); ///< With reductions and the commit.
+};
+
 class brute_force {
 public:
   explicit brute_force(const instance& x) : x_(x) {}
 
-  double run() {
+  optimum run() {
     if (x_.arrangement.empty()) {
       arrangement_.resize(x_.stages);
       arrange(0);
@@ -122,8 +129,11 @@ private:
   void permute(plan& p, node_id n) {
     if (n == p.order.size()) {
       const simulation timed = simulate(x_, p.paths, p.order);
-      if (timed.violations.empty())
-        best_ = std::min(best_, timed.makespan_s);
+      if (timed.violations.empty()) {
+        best_.makespan_s = std::min(best_.makespan_s, timed.makespan_s);
+        if (reduces(x_))
+          best_.iteration_s = std::min(best_.iteration_s, predicted_seconds(x_, p));
+      }
       return;
     }
     auto& tasks = p.order[n];
@@ -146,7 +156,7 @@ private:
   const instance& x_;
   std::vector<std::vector<node_id>> arrangement_;
   std::vector<path> paths_;
-  double best_ = std::numeric_limits<double>::infinity();
+  optimum best_;
 };
 
 constexpr int share_of_cases = one_case_in(5);
@@ -163,7 +173,7 @@ TEST_CASE("tiny problems are solved to the optimum, which no bound exceeds",
     options.time_limit_s = 600; // the steps end it
     options.max_iterations = 2000;
     const auto result = make_plan(x, options);
-    const double optimum = brute_force(x).run();
+    const double optimum = brute_force(x).run().makespan_s;
     INFO("instance " << i);
     const plan* p = std::get_if<plan>(&result);
     if (p == nullptr)
@@ -173,4 +183,28 @@ TEST_CASE("tiny problems are solved to the optimum, which no bound exceeds",
     REQUIRE(lower_bound(x).best() <= optimum * (1 + 1e-9));
   }
   CHECK(solved >= 200 / share_of_cases);
+}
+
+TEST_CASE("no bound of whole iterations exceeds the best of tiny problems", "[scheduler][search]") {
+  random_source random(43);
+  double closest = 0;
+  for (int i = 0; i < 100 / share_of_cases; ++i) {
+    instance x = tiny_instance(random);
+    for (stage_id s = 0; s < x.stages; ++s)
+      x.sync_bytes.push_back(4 * random.unit());
+    for (std::size_t k = 0; k < x.link_s.size(); ++k) {
+      x.latency_s.push_back(random.unit());
+      x.bandwidth_Bps.push_back(0.5 + random.unit());
+    }
+    x.commit_s = random.unit();
+    const double optimum = brute_force(x).run().iteration_s;
+    if (optimum == std::numeric_limits<double>::infinity())
+      continue;
+    const lower_bounds bounds = lower_bound(x);
+    INFO("instance " << i << ", optimum " << optimum);
+    REQUIRE(bounds.iteration_s <= optimum * (1 + 1e-9));
+    REQUIRE(bounds.iteration_s >= bounds.best() + x.commit_s);
+    closest = std::max(closest, bounds.iteration_s / optimum);
+  }
+  CHECK(closest > 0.999); // It is reached, too.
 }
