@@ -38,10 +38,10 @@ void job_scheduler_state::lose(node_id node, const std::string& reason) {
     return options.observer.on_stage_lost(stage, reason);
   }
   if (alone || (phase_ != phase::ending && !options.adjust))
-    return fail("node " + std::to_string(node) + " is lost: " + reason);
+    return fail(called(node) + " is lost: " + reason);
   if (wrote) {
     checkpointed_ = 0;
-    published(checkpoint_running_, "node " + std::to_string(node) + " was lost while it wrote");
+    published(checkpoint_running_, called(node) + " was lost while it wrote");
   }
   if (phase_ < phase::ending)
     replan();

@@ -109,7 +109,7 @@ void job_scheduler_state::all_ready() {
   for (const auto& [node, info] : members_) {
     const auto& seen = first.try_emplace(info.stage, node, info.hash).first->second;
     if (seen.second != info.hash)
-      return fail("nodes " + std::to_string(seen.first) + " and " + std::to_string(node)
+      return fail(called(seen.first) + " and " + called(node)
                   + " hold different parameters of stage " + std::to_string(info.stage)
                   + " after iteration " + std::to_string(committed_));
   }
@@ -284,7 +284,12 @@ void job_scheduler_state::end_if_quiet() {
 void job_scheduler_state::close() { stopping_ = true; }
 
 void job_scheduler_state::on(const failed& report) {
-  fail("node " + std::to_string(report.node) + ": " + report.reason);
+  fail(called(report.node) + ": " + report.reason);
+}
+
+std::string job_scheduler_state::called(node_id node) const {
+  return node < options.names.size() ? "node '" + options.names[node] + "'"
+                                     : "node " + std::to_string(node);
 }
 
 void job_scheduler_state::fail(const std::string& reason) {

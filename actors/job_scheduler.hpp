@@ -83,6 +83,7 @@ struct job_options {
   term_no term = 1;
   scheduler::plan plan;
   std::vector<std::uint32_t> memory;       ///< Slots per node.
+  std::vector<std::string> names;          ///< Of the nodes, for messages; may be empty.
   iteration_no committed = 0;              ///< Start: parameters are of this commit.
   std::string checkpoint;                  ///< What the shards restore; empty: fresh.
   iteration_no last = 1;                   ///< Stop after this iteration.
@@ -180,6 +181,7 @@ private:
   bool has_member(stage_id stage, node_id except = scheduler_address) const;
   bool final_checkpoint_due() const;
   void fail(const std::string& reason);
+  std::string called(node_id node) const; ///< "node 'NAME'"
   void broadcast(const wire_message& message);
   bool checkpoint_due(iteration_no iteration) const;
   bool evaluation_due(iteration_no iteration) const;

@@ -111,8 +111,10 @@ job_options make_job_options(const job_config& job, const scheduler::instance& p
                              scheduler::plan plan, checkpointing& checkpoints, iteration_no last) {
   job_options options;
   options.plan = std::move(plan);
-  for (const auto& node : problem.nodes)
+  for (const auto& node : problem.nodes) {
     options.memory.push_back(node.memory);
+    options.names.push_back(node.name);
+  }
   options.committed = checkpoints.committed();
   options.checkpoint = checkpoints.source().string();
   options.last = last;

@@ -58,8 +58,10 @@ struct world_of_losses {
     options.faults.duplicate = 0.2 * random.uniform();
     options.compute_jitter = 2 * random.uniform();
     options.job.plan = plan;
-    for (const auto& node : problem.nodes)
+    for (const auto& node : problem.nodes) {
       options.job.memory.push_back(node.memory);
+      options.job.names.push_back(node.name);
+    }
     options.job.last = 4;
     options.job.eval = {evaluation_over(plan)};
     options.job.eval_every = 2;
