@@ -128,12 +128,9 @@ void read_train(const toml_document& document, job_config& job, problem_list& pr
 
 void read_data(const toml_document& document, job_config& job, problem_list& problems) {
   table_reader table{document, "data", problems};
-  std::string dir;
-  if (table.text("dir", dir) && !dir.empty()) {
-    job.data.dir = dir;
-    if (job.data.dir.is_relative())
-      job.data.dir = std::filesystem::path{document.name()}.parent_path() / job.data.dir;
-  }
+  std::string dir; // An empty one is none.
+  if (table.text("dir", dir) && !dir.empty())
+    table.path("dir", job.data.dir);
   table.choice("corpus", job.data.corpus, {"debian"});
   table.choice("tokenizer", job.data.tokenizer, {"byte", "spm"});
   table.integer("vocab_size", job.data.vocab_size, 300, 1 << 20);

@@ -24,21 +24,6 @@ void read_address(table_reader& table, const char* key, address& out) {
     table.complain(key, "expected HOST:PORT, got '" + text + "'");
 }
 
-/// A file's path, relative to the configuration file.
-void read_path(const toml_document& document, table_reader& table, const char* key,
-               std::filesystem::path& out) {
-  std::string text;
-  if (!table.text(key, text))
-    return;
-  if (text.empty()) {
-    table.complain(key, "expected a path, got ''");
-    return;
-  }
-  out = text;
-  if (out.is_relative())
-    out = std::filesystem::path{document.name()}.parent_path() / out;
-}
-
 void read_self(const toml_document& document, node_config& node, problem_list& problems) {
   table_reader table{document, "node", problems};
   if (table.text("name", node.name)
@@ -46,7 +31,7 @@ void read_self(const toml_document& document, node_config& node, problem_list& p
     table.complain("name", "expected a name without '/' or spaces, got '" + node.name + "'");
   if (table.text("cluster", node.cluster) && node.cluster.empty())
     table.complain("cluster", "expected a name, got ''");
-  read_path(document, table, "dir", node.dir);
+  table.path("dir", node.dir);
   std::string listen;
   if (table.text("listen", listen) && listen == "off")
     node.listens = false;
@@ -102,7 +87,7 @@ void read_scheduler(const toml_document& document, node_config& node, problem_li
   table.boolean("dedicated", node.dedicated);
   if (node.dedicated && !node.runs_scheduler)
     table.complain("dedicated", "expected scheduler.enabled = true beside it");
-  read_path(document, table, "journal", node.journal);
+  table.path("journal", node.journal);
   table.texts("voters", node.voters);
   std::set<std::string> seen;
   for (const auto& voter : node.voters)
@@ -123,10 +108,10 @@ void read_security(const toml_document& document, node_config& node, problem_lis
   std::string mode = only_loopback(node) ? "insecure" : "tls";
   table.choice("mode", mode, {"tls", "insecure"});
   node.tls = mode == "tls";
-  read_path(document, table, "ca", node.ca);
-  read_path(document, table, "certificate", node.certificate);
-  read_path(document, table, "key", node.key);
-  read_path(document, table, "revoked", node.revoked);
+  table.path("ca", node.ca);
+  table.path("certificate", node.certificate);
+  table.path("key", node.key);
+  table.path("revoked", node.revoked);
   table.text("token", node.token);
   table.texts("trusted_interfaces", node.trusted_interfaces);
   for (const auto& entry : node.trusted_interfaces)
@@ -215,7 +200,7 @@ void read_emulation(const toml_document& document, node_config& node, problem_li
   table_reader table{document, "emulation", problems};
   auto& e = node.emulation;
   table.text("location", e.location);
-  read_path(document, table, "links", e.links);
+  table.path("links", e.links);
   table.number("compute_s", e.compute_s, 0, 1e6);
   table.integer("payload_bytes", e.payload_bytes, 0, most_bytes);
   table.integer("sync_bytes", e.sync_bytes, 0, most_bytes);
@@ -331,7 +316,7 @@ std::optional<cluster_config> read_cluster(const toml_document& document, proble
     table.complain("name", "expected a name without '/' or spaces, got '" + cluster.name + "'");
   // The first only schedules; someone has to train.
   table.integer("nodes", cluster.nodes, 2, 4096);
-  read_path(document, table, "dir", cluster.dir);
+  table.path("dir", cluster.dir);
   if (table.texts("locations", cluster.locations) && cluster.common.emulation.links.empty())
     table.complain("locations", "expected emulation.links, a table of links, beside it");
   table.finish();

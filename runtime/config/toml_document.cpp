@@ -9,6 +9,8 @@
 
 namespace skippipe::runtime {
 
+namespace fs = std::filesystem;
+
 namespace {
 
 std::string shown(double value) {
@@ -40,6 +42,14 @@ config_problem at(const std::string& fallback, const toml::source_region& region
           std::move(text)};
 }
 
+/// Without "..", but where a symbolic link makes another place of it.
+fs::path tidied(const fs::path& path) {
+  const auto tidy = path.lexically_normal();
+  std::error_code problem;
+  const auto meant = fs::weakly_canonical(path, problem);
+  return !problem && fs::weakly_canonical(tidy, problem) == meant && !problem ? tidy : path;
+}
+
 /// Puts `from` over `into`, table by table; a copied node would forget its place.
 void overlay(toml::table& into, toml::table&& from) {
   for (auto&& [key, value] : from) {
@@ -66,8 +76,7 @@ std::optional<toml_document> toml_document::parse(std::string_view text, const s
   }
 }
 
-std::optional<toml_document> toml_document::load(const std::filesystem::path& file,
-                                                 problem_list& problems) {
+std::optional<toml_document> toml_document::load(const fs::path& file, problem_list& problems) {
   try {
     return parse(model::read_text(file), file.string(), problems);
   } catch (const std::runtime_error& error) {
@@ -161,6 +170,20 @@ bool table_reader::text(std::string_view key, std::string& out) {
   }
   complain(key, "expected a string, got " + shown(*node));
   return false;
+}
+
+bool table_reader::path(std::string_view key, fs::path& out) {
+  std::string value;
+  if (!text(key, value))
+    return false;
+  if (value.empty()) {
+    complain(key, "expected a path, got ''");
+    return false;
+  }
+  out = value;
+  if (out.is_relative())
+    out = tidied(fs::path{document_.name()}.parent_path() / out);
+  return true;
 }
 
 bool table_reader::choice(std::string_view key, std::string& out,

@@ -44,6 +44,8 @@ public:
   bool has(std::string_view key) const;
   bool boolean(std::string_view key, bool& out);
   bool text(std::string_view key, std::string& out);
+  /// A path that is not empty; a relative one is beside the document's file.
+  bool path(std::string_view key, std::filesystem::path& out);
   /// One of `choices`.
   bool choice(std::string_view key, std::string& out, const std::vector<std::string>& choices);
   template <class Integer>

@@ -3,6 +3,8 @@
 #include "runtime/config/node_config.hpp"
 #include "runtime/config/toml_document.hpp"
 
+#include "scratch_folder.hpp"
+
 #include <catch2/catch.hpp>
 
 using namespace skippipe::runtime;
@@ -195,4 +197,28 @@ TEST_CASE("a cluster of one node trains nothing", "[config][cluster]") {
   CHECK_FALSE(cluster);
   CHECK(problems.find("cluster.toml:2:9: cluster.nodes: expected an integer in 2..4096, got 1")
         != std::string::npos);
+}
+
+TEST_CASE("paths are shown without detours, and mean what they did", "[config][node]") {
+  testing::scratch_folder folder;
+  namespace fs = std::filesystem;
+  fs::create_directories(folder.path() / "site/configs");
+  fs::create_directories(folder.path() / "elsewhere/configs");
+  fs::create_directory_symlink(folder.path() / "elsewhere/configs", folder.path() / "linked");
+  const auto dir_of = [&](const std::string& configs) {
+    problem_list problems;
+    const auto document = toml_document::parse(
+        "[node]\ndir = '../runs/./a'", (folder.path() / configs / "n.toml").string(), problems);
+    return read_node(*document, problems)->dir;
+  };
+  CHECK(dir_of("site/configs") == folder.path() / "site/runs/a");
+  // Behind the link ".." is another folder than it looks.
+  CHECK(fs::weakly_canonical(dir_of("linked"))
+        == fs::canonical(folder.path()) / "elsewhere/runs/a");
+  // Of a file that is named by a relative path.
+  const auto [node, problems] = node_of("[node]\ndir = '../runs'");
+  CHECK(problems == "");
+  CHECK(node->dir == "runs");
+  CHECK_THAT(node_of("[emulation]\nlinks = '../l.json'").problems,
+             Catch::Contains("emulation.links: l.json: cannot be read"));
 }
