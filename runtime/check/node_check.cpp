@@ -77,6 +77,8 @@ std::string ucx_devices(const node_config& node, std::string& problem) {
 std::vector<std::string> check_node(const toml_document& document, const node_config& node,
                                     problem_list& problems) {
   std::vector<std::string> warnings;
+  if (!node.voters.empty())
+    warnings.emplace_back("scheduler.voters is reserved and has no effect");
   if (node.tls)
     check_files(document, node, problems, warnings);
   if (node.data_backend == "ucx") {

@@ -149,7 +149,7 @@ location = ""
 enabled = true               # default: where there are no seeds
 dedicated = false            # true: schedules only, serves no stage
 # journal = "journal"
-voters = []                  # names; nothing uses them yet
+voters = []                  # reserved: names of nodes, without effect
 
 [security]
 mode = "insecure"            # this machine only; tls for everything else

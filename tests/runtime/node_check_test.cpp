@@ -173,6 +173,17 @@ TEST_CASE("problems of a node's keys carry their place in the file", "[check][ke
                                   && Catch::Contains("got that of 'paris-1'"));
 }
 
+TEST_CASE("a key without effect is pointed out", "[check]") {
+  const auto warnings_of = [](const std::string& text) {
+    problem_list problems;
+    const auto document = toml_document::parse(text, "node.toml", problems);
+    return check_node(*document, *read_node(*document, problems), problems);
+  };
+  CHECK(warnings_of("[scheduler]\nvoters = []").empty());
+  CHECK(warnings_of("[scheduler]\nvoters = ['a', 'b']")
+        == std::vector<std::string>{"scheduler.voters is reserved and has no effect"});
+}
+
 TEST_CASE("prefixes of addresses", "[check][interfaces]") {
   const auto contains = [](const char* prefix, const char* host) {
     const auto parsed = address_prefix::parse(prefix);
