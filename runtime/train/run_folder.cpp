@@ -53,4 +53,13 @@ fs::path set_remains_aside(const fs::path& dir) {
   return aside;
 }
 
+std::string left_behind(const fs::path& dir) {
+  return model::list_checkpoints(dir / "checkpoints").empty()
+             ? "stopped at once; " + dir.string()
+                   + " is left without a checkpoint and can be removed"
+             : "stopped at once; to go on from the newest checkpoint: skippipe train JOB.toml "
+               "--resume "
+                   + dir.string();
+}
+
 } // namespace skippipe::runtime

@@ -19,4 +19,7 @@ void refuse_used_folder(const std::filesystem::path& wanted);
 /// folder, empty where there was nothing. Throws std::runtime_error.
 std::filesystem::path set_remains_aside(const std::filesystem::path& dir);
 
+/// What to say of the folder of a run that ends at once: one line.
+std::string left_behind(const std::filesystem::path& dir);
+
 } // namespace skippipe::runtime

@@ -31,8 +31,8 @@ stop_signal::~stop_signal() {
   ::close(event_);
 }
 
-void stop_signal::watch(std::function<void()> on_stop) {
-  watcher_ = std::thread{[this, on_stop = std::move(on_stop)] {
+void stop_signal::watch(std::function<void()> on_stop, std::function<void()> on_end) {
+  watcher_ = std::thread{[this, on_stop = std::move(on_stop), on_end = std::move(on_end)] {
     bool asked = false;
     while (true) {
       pollfd fds[2] = {{signals_, POLLIN, 0}, {event_, POLLIN, 0}};
@@ -43,8 +43,10 @@ void stop_signal::watch(std::function<void()> on_stop) {
       signalfd_siginfo info;
       if (::read(signals_, &info, sizeof info) != sizeof info)
         continue;
-      if (std::exchange(asked, true))
+      if (std::exchange(asked, true)) {
+        on_end();
         ::_exit(130);
+      }
       on_stop();
     }
   }};

@@ -10,7 +10,10 @@
 #include "runtime/train/run_folder.hpp"
 #include "runtime/train/stop_signal.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <iostream>
 #include <memory>
 #include <thread>
 
@@ -71,10 +74,16 @@ int run_training(const training_request& request) {
   };
 
   embedded_cluster cluster{std::move(options)};
-  signals.watch([&] {
-    report.stopping();
-    cluster.request_stop();
-  });
+  signals.watch(
+      [&] {
+        report.stopping();
+        cluster.request_stop();
+      },
+      // Straight to stderr: whoever holds the reporter may be blocked.
+      [&] {
+        const char* bar_end = ::isatty(STDOUT_FILENO) == 1 ? "\n" : "";
+        std::cerr << bar_end + left_behind(run_dir) + "\n" << std::flush;
+      });
   const auto failure = cluster.run();
   report.end_of_bar();
   if (!failure.empty())

@@ -82,6 +82,22 @@ def run_folders(program, folder):
     assert (died / "earlier-1/journal").read_text() == "old\n" and "old" not in (died / "journal").read_text()
 
 
+def stopped_at_once(program, folder):
+    """The second Ctrl-C says what is left of the run."""
+    for every, left in ((0, "stopped at once; gone is left without a checkpoint and can be removed"),
+                        (1, "stopped at once; to go on from the newest checkpoint: skippipe train JOB.toml "
+                            "--resume gone")):
+        process = subprocess.Popen([program, "train", "long.toml", "--run-dir", "gone", "--json", "--set",
+                                    "checkpoint.every=%d" % every], cwd=folder, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        while json.loads(process.stdout.readline()).get("iteration", 0) < 3:
+            pass
+        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):  # Both wait for it.
+            process.send_signal(number)
+        err = process.communicate(timeout=60)[1]
+        assert process.returncode == 130 and err.splitlines()[-1] == left, err
+
+
 def watched(program, cluster, folder):
     """What `status --watch` writes to a terminal of 4 rows and 40 columns in some seconds."""
     pid, terminal = pty.fork()
@@ -190,6 +206,7 @@ def main():
         tools(source)
         devices(program, folder)
         run_folders(program, folder)
+        stopped_at_once(program, folder)
         clusters(program, source, folder)
         deaths(program, folder)
         wordless(program, folder)
