@@ -32,8 +32,8 @@ void progress_view::update(const actors::iteration_report& report) {
 }
 
 std::string progress_view::eta() const {
-  return any_ ? duration_text(static_cast<double>(last_ - std::min(done_, last_)) * iteration_s_)
-              : "-:--";
+  const auto left = static_cast<double>(last_ - std::min(done_, last_));
+  return any_ ? duration_text(left * iteration_s_ / time_scale_) : "-:--";
 }
 
 std::string progress_view::bar(std::size_t width) const {

@@ -11,7 +11,9 @@ namespace skippipe::runtime {
 /// Follows a job and turns its reports into text; pure.
 class progress_view {
 public:
-  progress_view(iteration_no first, iteration_no last) : done_(first), last_(last) {}
+  /// `time_scale`: seconds of the reports that pass in a real one; the time left is in real ones.
+  progress_view(iteration_no first, iteration_no last, double time_scale = 1)
+      : done_(first), last_(last), time_scale_(time_scale) {}
 
   void update(const actors::iteration_report& report);
 
@@ -26,6 +28,7 @@ private:
   std::string eta() const;
 
   iteration_no done_, last_;
+  double time_scale_;
   double loss_ = 0;
   double tokens_per_s_ = 0;
   double iteration_s_ = 0;

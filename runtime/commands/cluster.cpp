@@ -140,6 +140,8 @@ std::string status_text(const json& reply) {
                     at.value("iteration", 0ull), at.value("loss", 0.0),
                     at.value("tokens_per_s", 0.0), at.value("iteration_s", 0.0));
       out << text;
+      if (const auto scale = job.value("time_scale", 1.0); scale != 1)
+        out << ", emulated (" << scale << " s in a real second)";
     }
     out << "\n  " << job.value("run_dir", "") << '\n';
   }

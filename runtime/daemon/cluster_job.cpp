@@ -189,6 +189,8 @@ nlohmann::json cluster_job::status() const {
   nlohmann::json result{{"phase", names[static_cast<int>(phase_)]}};
   if (!progress_.is_null())
     result["progress"] = progress_;
+  if (session_ != 0)
+    result["time_scale"] = time_scale_;
   if (!surveyed_.is_null())
     result["probing"] = surveyed_;
   return result;

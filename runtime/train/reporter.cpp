@@ -100,13 +100,18 @@ run_summary summary_of(const std::filesystem::path& run_dir, const job_config& j
 void reporter::started(const run_summary& run) {
   std::lock_guard guard{mutex_};
   last_ = run.last;
-  view_ = progress_view{run.committed, last_};
+  const bool emulated = run.time_scale > 0 && run.time_scale != 1;
+  view_ = progress_view{run.committed, last_, emulated ? run.time_scale : 1};
   done_ = run.committed;
   const auto m = static_cast<double>(run.microbatches);
   say(format("run: %s, %u stages on %u nodes, %u microbatches of %u samples per iteration",
              run.run_dir.c_str(), run.stages, run.nodes, run.microbatches, run.microbatch_size));
   say(format("plan: %s, %.0f%% of the microbatches skip stages, %.0f%% swap stages",
              run.strategy.c_str(), 100 * run.skipping / m, 100 * run.swapping / m));
+  if (emulated)
+    say(format(
+        "emulated: %g s pass in a real second; tokens/s are of emulated time, the ETA is real",
+        run.time_scale));
   if (run.committed > 0)
     say(format("resumed after iteration %llu", static_cast<unsigned long long>(run.committed)));
 }

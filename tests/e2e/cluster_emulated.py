@@ -6,6 +6,7 @@ usage: cluster_emulated.py SKIPPIPE SOURCE_DIR
 """
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,13 @@ def main():
             # The plan knows the links: without them it would be about 40 s. The bounds are wide: this is no
             # benchmark (bench/emulated_cluster.py is).
             assert 0.7 * planned < last["iteration_s"] < 3 * planned, (planned, last)
+            # A person waits in real time.
+            told = subprocess.run([program, "attach", run.of("submitted")[0]["job"], "--cluster", cluster.control],
+                                  cwd=folder, capture_output=True, text=True, check=True).stdout
+            assert "emulated: 30 s pass in a real second" in told, told
+            eta = re.search(r"^iteration 1/2 .* ETA (\d+):(\d+) ", told, re.M)
+            took = run.of("iteration")[0]["iteration_s"]
+            assert abs(60 * int(eta[1]) + int(eta[2]) - took / 30) < 1, (told, took)
             # The run folder has the problem, and a story tells plan and facts by one clock, the real one.
             left = pathlib.Path(started["run_dir"])
             again = subprocess.run([program, "plan", "--instance", str(left / "instance.json"), "--strategy", "random",

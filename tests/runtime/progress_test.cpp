@@ -58,6 +58,12 @@ TEST_CASE("the bar fits any terminal", "[progress]") {
   CHECK(view.bar(200).find("ETA 0:00") != std::string::npos);
 }
 
+TEST_CASE("the time left is real where time is emulated, the speed is not", "[progress]") {
+  progress_view view{0, 100, 10};
+  view.update(report_of(40)); // 60 more of 2 emulated seconds.
+  CHECK(view.line().find("500 tokens/s  ETA 0:12") != std::string::npos);
+}
+
 TEST_CASE("speed is smoothed after the first iteration", "[progress]") {
   progress_view view{0, 100};
   view.update(report_of(1));
