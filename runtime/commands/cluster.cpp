@@ -104,9 +104,9 @@ void print_profile(std::ostream& out, const json& profile) {
     rows.push_back(
         {{"node", node.value("name", "")},
          {"stage", node.value("stage", json{})},
-         {"F", figure(node.value("forward_s", json{}), 1e3, "%.2f ms")},
-         {"L", figure(or_nothing(node.value("loss_s", json{})), 1e3, "%.2f ms")},
-         {"B", figure(node.value("backward_s", json{}), 1e3, "%.2f ms")},
+         {"forward", figure(node.value("forward_s", json{}), 1e3, "%.2f ms")},
+         {"loss", figure(or_nothing(node.value("loss_s", json{})), 1e3, "%.2f ms")},
+         {"backward", figure(node.value("backward_s", json{}), 1e3, "%.2f ms")},
          {"links", node.value("links", 0)},
          {"slowest", slowest.value("peer", json{})},
          {"latency", figure(slowest.value("latency_s", json{}), 1e3, "%.2f ms")},
@@ -114,10 +114,14 @@ void print_profile(std::ostream& out, const json& profile) {
          {"clock", figure(node.value("clock_offset_s", json{}), 1e3, "%+.3f ms")},
          {"within", figure(node.value("clock_uncertainty_s", json{}), 1e3, "%.3f ms")}});
   }
-  if (!rows.empty())
-    print_table(out, rows,
-                {"node", "stage", "F", "L", "B", "links", "slowest", "latency", "bandwidth",
-                 "clock", "within"});
+  if (rows.empty())
+    return;
+  print_table(out, rows,
+              {"node", "stage", "forward", "loss", "backward", "links", "slowest", "latency",
+               "bandwidth", "clock", "within"});
+  out << "forward, loss, backward: of one microbatch; links: that are known, and the slowest of "
+         "them;\n"
+         "clock: by how much the scheduler's is ahead, known within so much\n";
 }
 
 std::string status_text(const json& reply) {

@@ -150,6 +150,8 @@ def clusters(program, source, folder):
                                text=True, timeout=60)
         assert plain.returncode == 0 and "\x1b" not in plain.stdout, plain
         assert re.search(r"^node-\d +1 +[\d.]+ ms +- ", plain.stdout, re.M), plain  # Only stage 0 has losses.
+        assert re.search("^node +stage +forward +loss +backward +links ", plain.stdout, re.M), plain
+        assert "\nforward, loss, backward: of one microbatch; links: " in plain.stdout, plain
         cluster.run("stop", job.of("submitted")[0]["job"])
         job.finish()
 
