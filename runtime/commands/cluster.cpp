@@ -211,9 +211,9 @@ void add_cluster_commands(CLI::App& app, command_context& context) {
   drain->add_option("NODE", drain_words->name, "Its name")->required();
   drain->add_option("--deadline", drain_words->deadline, "Seconds after which it is taken as lost")
       ->check(CLI::Range(0.001, 1e6));
-  const auto [remove, remove_words] = add("remove", "Take a node out", [](const words& w) {
-    return order(w, w.force ? "remove by force" : "remove");
-  });
+  const auto [remove, remove_words] =
+      add("remove", "Take a node out at once; one that has left is listed no more",
+          [](const words& w) { return order(w, w.force ? "remove by force" : "remove"); });
   remove->add_option("NODE", remove_words->name, "Its name")->required();
   remove->add_flag("--force", remove_words->force, "Take it as lost where it serves a stage");
 }
