@@ -221,8 +221,7 @@ bool client::follow_after(Request request, const event_handler& on_event) {
                               "`skippipe attach "
                             + job + "`");
       }
-      for (const auto& one : past_)
-        told.insert(one);
+      told = {past_.begin(), past_.end()};
       continue;
     }
     if (const auto again = told.find(*text); again != told.end()) {

@@ -94,7 +94,7 @@ struct coordinator_state {
 
 private:
   struct history {
-    nlohmann::json started; ///< What one who attaches is told first.
+    nlohmann::json started; ///< The newest start that is not among `recent` any more.
     std::vector<nlohmann::json> recent;
     std::vector<follower_actor> followers;
   };

@@ -29,16 +29,18 @@ job_record* coordinator_state::find_job(const std::string& id) {
 
 void coordinator_state::emit(const std::string& job, const json& event) {
   auto& past = histories_[job];
-  const auto what = event.value("event", "");
-  if (what == "started")
-    past.started = event;
   past.recent.push_back(event);
-  if (past.recent.size() > history_events)
-    past.recent.erase(past.recent.begin(), past.recent.begin() + history_events / 4);
+  if (past.recent.size() > history_events) {
+    const auto kept = past.recent.begin() + history_events / 4;
+    for (auto it = past.recent.begin(); it != kept; ++it)
+      if (it->value("event", "") == "started")
+        past.started = std::move(*it);
+    past.recent.erase(past.recent.begin(), kept);
+  }
   const auto text = event.dump();
   for (const auto& one : past.followers)
     self->send(one, text);
-  if (what == "note")
+  if (event.value("event", "") == "note")
     options.log("job '" + job + "': " + event.value("text", ""));
 }
 
@@ -95,11 +97,10 @@ answer coordinator_state::follow(const follow_request& request) {
   if (!past.started.is_null())
     self->send(request.follower, past.started.dump());
   bool ended = false;
-  for (const auto& event : past.recent)
-    if (event.value("event", "") != "started") {
-      self->send(request.follower, event.dump());
-      ended |= events::is_last(event);
-    }
+  for (const auto& event : past.recent) {
+    self->send(request.follower, event.dump());
+    ended |= events::is_last(event);
+  }
   // Of an earlier life of the scheduler only the outcome is known.
   if (!ended && job->state == job_state::failed)
     self->send(request.follower, events::failed(job->outcome).dump());

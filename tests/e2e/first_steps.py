@@ -152,8 +152,21 @@ def clusters(program, source, folder):
         assert re.search(r"^node-\d +1 +[\d.]+ ms +- ", plain.stdout, re.M), plain  # Only stage 0 has losses.
         assert re.search("^node +stage +forward +loss +backward +links ", plain.stdout, re.M), plain
         assert "\nforward, loss, backward: of one microbatch; links: " in plain.stdout, plain
+        # Another waits for it; who attaches to either is told what has happened, in that order.
+        short = cluster.train("two.toml")
+        short.wait_for(lambda e: e["event"] == "note" and "waiting: " in e["text"])
+        job.wait_iteration(300)  # More than the scheduler tells again.
         cluster.run("stop", job.of("submitted")[0]["job"])
         job.finish()
+        short.finish()
+        again = cluster.attach(short.of("submitted")[0]["job"])
+        again.finish()
+        assert again.events == short.events, (again.events, short.events)
+        again = cluster.attach(job.of("submitted")[0]["job"])
+        again.finish()
+        at = [job.events.index(event) for event in again.events]
+        assert at == sorted(set(at)) and 100 < len(at) < 300, again.events  # Of a long one what is recent.
+        assert [e["event"] for e in again.events[:2]] == ["submitted", "started"], again.events
 
 
 def deaths(program, folder):
