@@ -113,7 +113,7 @@ void membership::stay(const coordinator_actor& where) {
   }
   self->monitor(where);
   options_.on_joined(scheduler_);
-  bool member = true;
+  bool member = true, lost = false;
   // Often at first, for a good estimate soon; then to follow the drift.
   for (unsigned asked = 0; member; ++asked) {
     const auto begin = now_ns();
@@ -128,7 +128,7 @@ void membership::stay(const coordinator_actor& where) {
         .receive(
             [&](const clock_answer& reply) { options_.clock->add(begin, reply.now_ns, now_ns()); },
             [](const caf::error&) {});
-    self->receive([&](const caf::down_msg&) { member = false; },
+    self->receive([&](const caf::down_msg&) { lost = true, member = false; },
                   [&](caf::close_atom) { member = false; },
                   caf::after(std::chrono::milliseconds{asked < 8 ? 50 : 10'000}) >> [] {});
   }
@@ -138,7 +138,7 @@ void membership::stay(const coordinator_actor& where) {
     current_ = nullptr;
   }
   caf::anon_send(options_.worker, new_coordinator{});
-  if (!options_.local)
+  if (lost && !options_.local)
     options_.log("the scheduler is out of reach");
 }
 

@@ -139,6 +139,7 @@ public:
             return 0;
           break;
         case kind::interrupt:
+          log_->info("stopped");
           return 0;
         case kind::dismissed:
           log_->info("left the cluster: {}", event->reason);
@@ -191,7 +192,7 @@ private:
     options.revoke = [this](const std::string& pem) { return keys_ && keys_->take(pem); };
     options.revoked = [this] { return keys_ ? keys_->revoked() : std::string{}; };
     options.certificate_name = [this](const caf::node_id& node) { return plane_->name_of(node); };
-    options.on_closed = [this] { signals_.tell({daemon_signals::kind::dismissed, "closed"}); };
+    options.on_closed = [this] { signals_.tell({daemon_signals::kind::interrupt, ""}); };
     options.control = [this] { return control_; };
     options.relay = relay_.where;
     coordinator_ = plane_->system().spawn(coordinator, std::move(options));
@@ -322,20 +323,17 @@ private:
 
   /// True while someone has to tell us that we may go.
   bool drain() {
-    bool waits = false;
     if (coordinator_) {
       log_->info("stopping; the running job goes on when this daemon is back (again: at once)");
       caf::anon_send(coordinator_, caf::close_atom::value);
-      waits = true;
-    } else if (membership_) {
-      const auto problem = membership_->leave();
-      if (problem.empty())
-        log_->info("draining (again: at once)");
-      else
-        log_->warn("leaving without having been drained: {}", problem);
-      waits = problem.empty();
+      return true;
     }
-    return waits;
+    const auto problem = membership_->leave();
+    if (problem.empty())
+      log_->info("draining (again: at once)");
+    else
+      log_->warn("leaving without having been drained: {}", problem);
+    return problem.empty();
   }
 
   void reload() {

@@ -194,6 +194,8 @@ def members(program, source, folder):
             spare.process.send_signal(signal.SIGTERM)
             assert spare.process.wait(30) == 0
             assert cluster.nodes()["spare"]["state"] == "left"
+            log = spare.log.read_text()
+            assert "out of reach" not in log and "left the cluster: drained" in log.splitlines()[-1], log
         # Others wait for the running job, in the order of their submission.
         waiting = [cluster.train("short.toml"), cluster.train("short.toml")]
         names = [one.wait_for(lambda e: e["event"] == "submitted")["job"] for one in waiting]
