@@ -15,6 +15,8 @@ void add_up(CLI::App& app, command_context& context) {
     bool json = false;
   };
   auto* up = app.add_subcommand("up", "Run a cluster of node daemons on this machine");
+  up->footer("The scheduler listens where it did the last time; --set node.listen=127.0.0.1:PORT "
+             "chooses the port.");
   auto w = std::make_shared<words>();
   up->add_option("CLUSTER", w->file, "The cluster's TOML file")->required();
   up->add_option("--set", w->overrides, "Overrides a key: --set cluster.nodes=5")

@@ -1,5 +1,6 @@
 #include "runtime/daemon/local_cluster.hpp"
 
+#include "runtime/check/probe.hpp"
 #include "runtime/cli.hpp"
 #include "runtime/daemon/child_process.hpp"
 #include "runtime/daemon/known_clusters.hpp"
@@ -86,10 +87,16 @@ public:
 
   int run() {
     make_keys();
-    start(node(0));
+    auto scheduler = node(0);
+    const auto former = former_port();
+    if (scheduler.listen.port == 0 && former != 0
+        && probe_listen({scheduler.listen.host, former}).empty())
+      scheduler.listen.port = former;
+    start(scheduler);
     if (!wait_ready())
       return end();
     control_ = nodes_.front().ready.value("control", "");
+    keep_port(former);
     if (cluster_.common.tls)
       remember_cluster(control_, authority_folder() / "operator");
     for (std::uint32_t i = 1; i < cluster_.nodes; ++i)
@@ -126,6 +133,22 @@ private:
     for (const auto& name : names)
       if (!fs::exists(ca.files_of(name).certificate))
         ca.issue(name, {"127.0.0.1", "localhost"}, life);
+  }
+
+  /// Of the last time, so that --cluster and SKIPPIPE_CLUSTER stay what they were; 0: none that will do.
+  std::uint16_t former_port() const {
+    const auto& range = cluster_.common.ports;
+    std::uint32_t port = 0;
+    std::ifstream{dir_ / "port"} >> port;
+    const bool fits = range.low == 0 || (port >= range.low && port <= range.high);
+    return port <= 65535 && fits ? static_cast<std::uint16_t>(port) : std::uint16_t{0};
+  }
+  void keep_port(std::uint16_t former) const {
+    const auto port = parse_address(control_).value_or(address{}).port;
+    std::ofstream{dir_ / "port"} << port << '\n';
+    if (former != 0 && former != port && cluster_.common.listen.port == 0)
+      std::cerr << "skippipe: note: port " << former
+                << ", this cluster's so far, is another's now\n";
   }
 
   node_config node(std::uint32_t i) const {

@@ -12,6 +12,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -167,6 +168,30 @@ def clusters(program, source, folder):
         at = [job.events.index(event) for event in again.events]
         assert at == sorted(set(at)) and 100 < len(at) < 300, again.events  # Of a long one what is recent.
         assert [e["event"] for e in again.events[:2]] == ["submitted", "started"], again.events
+        return cluster.control
+
+
+def ports(program, folder, control):
+    """`up` comes back at the port that it had, unless that is another's by now."""
+    with Cluster(program, folder, "cluster.toml") as cluster:
+        assert cluster.control == control, (cluster.control, control)
+        cluster.run("drain", "node-1")
+    assert cluster.rest[1] == "", cluster.rest
+    # The last line of each is how it has ended.
+    for name, line in (("scheduler", "stopped"), ("node-1", "left the cluster: drained"), ("node-2", "stopped")):
+        log = (folder / "runs/cluster" / (name + ".log")).read_text()
+        assert log.endswith(" " + line + "\n"), log[-500:]
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", int(control.rsplit(":", 1)[1])))
+        other.listen()
+        with Cluster(program, folder, "cluster.toml") as cluster:
+            assert cluster.control != control, control
+        assert cluster.rest[1] == "skippipe: note: port %s, this cluster's so far, is another's now\n" \
+            % control.rsplit(":", 1)[1], cluster.rest
+    with Cluster(program, folder, "cluster.toml", ["node.listen=" + control]) as cluster:
+        assert cluster.control == control, (cluster.control, control)
+    assert cluster.rest[1] == "", cluster.rest
 
 
 def deaths(program, folder):
@@ -222,7 +247,7 @@ def main():
         devices(program, folder)
         run_folders(program, folder)
         stopped_at_once(program, folder)
-        clusters(program, source, folder)
+        ports(program, folder, clusters(program, source, folder))
         deaths(program, folder)
         wordless(program, folder)
 
