@@ -104,7 +104,10 @@ client::client(const cluster_words& words)
   }
   plane_ = std::make_unique<control_plane>(options);
   std::string problem;
-  coordinator_ = plane_->connect(*seed, problem);
+  bool refused = false;
+  coordinator_ = plane_->connect(*seed, problem, refused);
+  if (refused)
+    throw command_error(where_ + ": " + problem);
   if (!coordinator_)
     throw command_error(
         problem
@@ -191,7 +194,8 @@ bool client::reach_again(const std::string& job) {
     if (inbox_->is_closed(std::chrono::seconds{1}))
       return false;
     std::string problem;
-    coordinator_ = plane_->connect(*seed, problem);
+    bool refused = false;
+    coordinator_ = plane_->connect(*seed, problem, refused);
     if (!coordinator_)
       continue;
     try {

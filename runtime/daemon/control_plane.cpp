@@ -98,8 +98,10 @@ Handle control_plane::reach(const address& where, std::string& problem) {
   return {};
 }
 
-coordinator_actor control_plane::connect(const address& where, std::string& problem) {
+coordinator_actor control_plane::connect(const address& where, std::string& problem,
+                                         bool& refused) {
   auto next = where;
+  refused = false;
   // A worker knows its scheduler; more steps than two mean that they point at each other.
   for (int step = 0; step < 3; ++step) {
     const auto entry = reach<entry_actor>(next, problem);
@@ -113,7 +115,8 @@ coordinator_actor control_plane::connect(const address& where, std::string& prob
                    [&](const caf::error& why) { reply.error = plain_text(why); });
     }
     if (!reply.error.empty()) {
-      problem = next.text() + ": " + reply.error;
+      refused = reply.text == refused_entry;
+      problem = (refused ? "refused by the scheduler: " : next.text() + ": ") + reply.error;
       return {};
     }
     if (reply.text.empty())

@@ -37,9 +37,9 @@ public:
   std::uint16_t publish(const entry_actor& whom) { return open_door(whom); }
   std::uint16_t publish(const coordinator_actor& whom) { return open_door(whom); }
 
-  /// The coordinator of the cluster that `where` belongs to, or null with the reason in `problem`.
-  /// Blocks.
-  coordinator_actor connect(const address& where, std::string& problem);
+  /// The coordinator of the cluster that `where` belongs to, or null with the reason in `problem`; `refused`: by
+  /// it, so that nobody need try again. Blocks.
+  coordinator_actor connect(const address& where, std::string& problem, bool& refused);
 
   /// What the certificate of `node` says; nothing in insecure mode and of this process.
   std::string name_of(const caf::node_id& node) const;

@@ -17,6 +17,11 @@ namespace {
 
 std::int64_t now_ns() { return actors::real_clock{}.now_ns(); }
 
+std::string other_version(std::uint32_t version) {
+  return "it speaks version " + std::to_string(version) + " of the protocol, this cluster "
+         + std::to_string(protocol_version) + "; install the same release on both";
+}
+
 /// A promise belongs to its actor's turn.
 template <class Promise, class T>
 void answer_in_turn(const local_coordinator_actor& me, Promise promise, T value) {
@@ -55,11 +60,27 @@ void coordinator_state::start(local_coordinator_actor::pointer me, coordinator_o
 
 // -- members ---------------------------------------------------------------------
 
+/// Once for each reason.
+void coordinator_state::note_refusal(const std::string& whom, const std::string& why) {
+  if (refusals_.size() > 1000)
+    refusals_.clear(); // Whoever makes up names must not fill the memory.
+  if (std::exchange(refusals_[whom], why) != why)
+    options.log("refused '" + whom + "': " + why);
+}
+
+answer coordinator_state::greet(const seed_request& wanted, const caf::strong_actor_ptr& sender) {
+  if (wanted.version == protocol_version)
+    return {};
+  const auto why = other_version(wanted.version);
+  const auto holder = sender ? options.certificate_name(sender->node()) : std::string{};
+  note_refusal(holder.empty() ? "a program without a certificate" : holder, why);
+  return {refused_entry, why};
+}
+
 std::string coordinator_state::refuse(const join_request& wanted, bool& permanent) const {
   permanent = true;
   if (wanted.version != protocol_version)
-    return "it speaks version " + std::to_string(wanted.version) + " of the protocol, this cluster "
-           + std::to_string(protocol_version) + "; install the same release on both";
+    return other_version(wanted.version);
   if (wanted.cluster != options.cluster)
     return "it asks for the cluster '" + wanted.cluster + "', this is '" + options.cluster
            + "'; correct node.cluster or node.seeds";
@@ -107,10 +128,7 @@ join_answer coordinator_state::join(join_request& wanted) {
   reply.control = options.control();
   reply.refusal = refuse(wanted, reply.permanent);
   if (!reply.refusal.empty()) {
-    if (refusals_.size() > 1000)
-      refusals_.clear(); // Whoever makes up names must not fill the memory.
-    if (std::exchange(refusals_[wanted.name], reply.refusal) != reply.refusal)
-      options.log("refused '" + wanted.name + "': " + reply.refusal);
+    note_refusal(wanted.name, reply.refusal);
     return reply;
   }
   refusals_.erase(wanted.name);
@@ -167,7 +185,9 @@ coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
   self->state.start(self, std::move(options));
   return {
       [self](join_request& wanted) { return self->state.join(wanted); },
-      [](const seed_request&) { return answer{}; },
+      [self](const seed_request& wanted) {
+        return self->state.greet(wanted, self->current_sender());
+      },
       [self](const clock_request& wanted) {
         return self->state.tell_clock(wanted, self->current_sender());
       },

@@ -67,6 +67,7 @@ struct coordinator_state {
   static inline constexpr const char* name = "coordinator";
 
   void start(local_coordinator_actor::pointer self, coordinator_options options);
+  answer greet(const seed_request& wanted, const caf::strong_actor_ptr& sender);
   join_answer join(join_request& wanted);
   answer leave(const leave_request& wanted);
   void down(const caf::down_msg& why);
@@ -115,6 +116,7 @@ private:
   void forget_watcher(const caf::actor_addr& address);
   std::string refuse(const join_request& wanted, bool& permanent) const;
   std::string admit(const join_request& wanted, bool& permanent) const;
+  void note_refusal(const std::string& whom, const std::string& why);
   void lose(member& who, member_state state, const std::string& reason);
   void dismiss(member& who, const std::string& reason);
   void start_next();

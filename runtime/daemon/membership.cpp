@@ -52,9 +52,15 @@ coordinator_actor membership::find() {
   if (options_.local)
     return options_.local;
   std::string problem;
-  for (const auto& seed : options_.seeds)
-    if (auto found = options_.plane->connect(seed, problem))
+  for (const auto& seed : options_.seeds) {
+    bool refused = false;
+    if (auto found = options_.plane->connect(seed, problem, refused))
       return found;
+    if (refused) {
+      options_.on_refused(problem);
+      return {};
+    }
+  }
   if (std::exchange(last_problem_, problem) != problem)
     options_.log(problem + "; trying again");
   return {};

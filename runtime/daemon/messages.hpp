@@ -146,7 +146,8 @@ struct join_answer {
   std::uint64_t term = 0;
   std::string control; ///< The scheduler's, HOST:PORT.
 };
-/// Where is the scheduler? Any node of the cluster knows.
+/// Where is the scheduler? Any node of the cluster knows. The scheduler refuses who speaks another version before
+/// anything else is said, so this and `answer` stay what they are in all versions.
 struct seed_request {
   std::uint32_t version = protocol_version;
 };
@@ -198,7 +199,8 @@ struct answer {
   std::string text, error;
 };
 
-/// What every daemon publishes: answers with the scheduler's HOST:PORT, or nothing where it is here.
+/// What every daemon publishes: answers with the scheduler's HOST:PORT, or nothing where it is here; with
+/// refused_entry and an error for good.
 using entry_actor = caf::typed_actor<caf::replies_to<seed_request>::with<answer>>;
 
 /// The scheduler's daemon as others see it.
