@@ -30,18 +30,10 @@ void path_insertion::load() {
   for (const task_costs& c : costs_)
     least_ = std::min(least_, c.forward_s + c.backward_s);
   rules_.resize(problem.stages);
-  near_.assign(nodes, {});
   link_to_.resize(std::size_t{nodes} * nodes);
   for (node_id to = 0; to < nodes; ++to)
     for (node_id from = 0; from < nodes; ++from)
       link_to_[std::size_t{to} * nodes + from] = problem.link(from, to);
-  for (node_id n = 0; n < nodes; ++n) {
-    for (node_id x = 0; x < nodes; ++x)
-      if (x != n)
-        near_[n].push_back({problem.link(n, x) + problem.link(x, n), problem.link(x, n), x});
-    std::sort(near_[n].begin(), near_[n].end(),
-              [](const neighbour& a, const neighbour& b) { return a.away < b.away; });
-  }
   for (found* f : {&best_, &trial_}) {
     f->hops.assign(state_.hops() + 1, 0);
     f->start.assign(state_.steps(), 0);
@@ -187,7 +179,6 @@ const path_insertion::found* path_insertion::find(node_id origin, double soonest
   }
   const bool blinks = random.below(2) == 0;
   const std::size_t nodes = problem.nodes.size();
-  const stage_id* const stages = state_.stage_of.data();
   const task_costs* const costs = costs_.data();
   const double* const link_home = &link_to_[origin * nodes];
   for (std::uint32_t h = 1; h <= hops; ++h) {
@@ -217,38 +208,33 @@ const path_insertion::found* path_insertion::find(node_id origin, double soonest
       if (fit == 0)
         continue;
       const double* const link_from = &problem.link_s[from.node * nodes];
-      const double so_far = from.end + from.back;
-      for (const neighbour& near : near_[from.node]) {
-        // Farther ones cannot be better.
-        const double reach = so_far + near.away + least_;
-        if (reach >= worst)
-          break;
-        const node_id n = near.node;
-        const stage_id s = stages[n];
-        if ((fit >> s & 1) == 0)
-          continue;
-        const task_costs& x = costs[n * problem.stages + s];
-        const double ready = from.end + link_from[n];
-        const double back = from.back + x.backward_s + near.back;
-        const double home_link = link_home[n];
-        const double least = ready + x.forward_s + back + home_link * 0.5;
-        if (least >= worst || least + home_link * 0.5 + still >= c.limit)
-          continue;
-        if (blinks && random.below(16) == 0)
-          continue;
-        const double hold =
-            std::max(patience * holds_[h], x.forward_s + still + home_link + home.loss_s
-                                               + problem.link(origin, n) + x.backward_s);
-        const double after = back - x.backward_s - home.loss_s;
-        const window w = first_window(n, ready, x.forward_s, hold);
-        const double end = w.start + x.forward_s, key = end + back + home_link * 0.5;
-        if (key >= worst || key + home_link * 0.5 + still >= c.limit
-            || w.start + hold + after > from.limit)
-          continue;
-        level.add({key, end, back, std::min(from.limit, w.until + after), w,
-                   from.used | (std::uint64_t{1} << s), rules_[s], n, i});
-        if (level.full())
-          worst = std::min(c.limit, level.best.back().key);
+      const double* const link_back = &link_to_[from.node * nodes];
+      for (; fit != 0; fit &= fit - 1) {
+        const auto s = static_cast<stage_id>(std::countr_zero(fit));
+        for (const node_id n : state_.nodes_of[s]) {
+          const task_costs& x = costs[n * problem.stages + s];
+          const double ready = from.end + link_from[n];
+          const double back = from.back + x.backward_s + link_back[n];
+          const double home_link = link_home[n];
+          const double least = ready + x.forward_s + back + home_link * 0.5;
+          if (least >= worst || least + home_link * 0.5 + still >= c.limit)
+            continue;
+          if (blinks && random.below(16) == 0)
+            continue;
+          const double hold =
+              std::max(patience * holds_[h], x.forward_s + still + home_link + home.loss_s
+                                                 + problem.link(origin, n) + x.backward_s);
+          const double after = back - x.backward_s - home.loss_s;
+          const window w = first_window(n, ready, x.forward_s, hold);
+          const double end = w.start + x.forward_s, key = end + back + home_link * 0.5;
+          if (key >= worst || key + home_link * 0.5 + still >= c.limit
+              || w.start + hold + after > from.limit)
+            continue;
+          level.add({key, end, back, std::min(from.limit, w.until + after), w,
+                     from.used | (std::uint64_t{1} << s), rules_[s], n, i});
+          if (level.full())
+            worst = std::min(c.limit, level.best.back().key);
+        }
       }
     }
   }

@@ -99,15 +99,10 @@ private:
     bool known = false;
   };
   std::vector<opening_list> openings_, own_openings_; ///< Per node: committed, working copy.
-  struct neighbour {
-    double away, back; ///< Seconds there and back, and back alone.
-    node_id node;
-  };
-  std::vector<std::vector<neighbour>> near_; ///< Per node: the others, nearest first.
-  std::vector<double> link_to_;              ///< [to * nodes + from], seconds.
-  std::vector<route_state> rules_;           ///< Per stage: after a visit there.
-  std::vector<double> least_forward_;        ///< Per node, seconds.
-  std::uint64_t seen_ = 0;                   ///< Commits of the state at the last working copy.
+  std::vector<double> link_to_;                       ///< [to * nodes + from], seconds.
+  std::vector<route_state> rules_;                    ///< Per stage: after a visit there.
+  std::vector<double> least_forward_;                 ///< Per node, seconds.
+  std::uint64_t seen_ = 0; ///< Commits of the state at the last working copy.
   std::vector<std::uint32_t> epochs_;
   std::uint32_t epoch_ = 0;
   std::vector<level> levels_;     ///< Per hop.
