@@ -35,7 +35,8 @@ void add_train(CLI::App& app, command_context& context, embedded_runner run_embe
   train->add_option("--set", words->overrides, "Overrides a key: --set train.lr=1e-3")
       ->allow_extra_args(false);
   add_cluster_options(*train, words->cluster);
-  train->add_flag("--detach", words->detach, "With --cluster: submit, do not follow");
+  train->add_flag("--detach", words->detach,
+                  "With --cluster: submit, send the data, do not follow");
   train->add_flag("--json", words->json, "One JSON object per line on stdout");
   train->callback([&context, words, iterations, seed, run_embedded] {
     context.run = [words, iterations, seed, run_embedded] {

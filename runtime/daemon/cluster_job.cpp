@@ -44,10 +44,10 @@ void cluster_job::change(job_state state) {
   host_.changed(record_);
 }
 
-void cluster_job::prepare(file_source submitter) {
+void cluster_job::prepare() {
   change(job_state::running);
-  in_background([self = shared_from_this(), record = record_, host = host_,
-                 submitter]() -> std::function<void()> {
+  in_background([self = shared_from_this(), record = record_,
+                 host = host_]() -> std::function<void()> {
     problem_list problems;
     auto document = toml_document::parse(record.text, record.file, problems);
     if (document)
@@ -56,12 +56,10 @@ void cluster_job::prepare(file_source submitter) {
     auto job = document ? read_job(*document, problems) : std::nullopt;
     if (!job)
       throw std::runtime_error(problems.text());
-    const auto root = host.dir / "data";
-    if (!submitter && !fs::exists(root / record.data.id))
+    const auto folder = host.dir / "data" / record.data.id;
+    if (!fs::exists(folder))
       throw std::runtime_error("its data is not here and whoever submitted it has gone; submit it "
                                "again");
-    const auto folder =
-        fetch_files(record.data, root, submitter ? host.asker->from(submitter) : part_fetcher{});
     host.shelf->put(record.data, folder);
     auto data = open_data(folder, *job);
     return [self, job = std::move(*job), data = std::move(data)] { self->prepared(job, data); };

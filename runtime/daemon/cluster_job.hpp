@@ -77,8 +77,8 @@ public:
   cluster_job(job_host host, job_record record);
   ~cluster_job();
 
-  /// Fetches the data from `submitter` where it is missing, opens it. Then calls `wants_nodes`.
-  void prepare(file_source submitter);
+  /// Opens the data. Then calls `wants_nodes`.
+  void prepare();
   bool waiting() const { return phase_ == phase::waiting; }
   /// At least so many nodes, one for each stage.
   std::uint32_t least_nodes() const { return job_.pipeline.stages; }

@@ -36,6 +36,7 @@ void coordinator_state::start(local_coordinator_actor::pointer me, coordinator_o
   self = me;
   options = std::move(given);
   files = options.background->make_strand();
+  uploads = options.background->make_strand();
   book = std::make_shared<profile_book>();
   feed = std::make_shared<trace_feed>([this, me = caf::actor_cast<caf::actor_addr>(self)] {
     if (auto there = caf::actor_cast<local_coordinator_actor>(me))

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,8 +89,9 @@ struct coordinator_state {
   coordinator_options options;
   file_shelf shelf;
   std::shared_ptr<cluster_job> running;
-  std::shared_ptr<actors::executor> files; ///< Reads for those who fetch.
-  std::shared_ptr<trace_feed> feed;        ///< Of the running job's events.
+  std::shared_ptr<actors::executor> files;   ///< Reads for those who fetch.
+  std::shared_ptr<actors::executor> uploads; ///< Waits for the data of jobs.
+  std::shared_ptr<trace_feed> feed;          ///< Of the running job's events.
   std::shared_ptr<copy_keeper> copies;
   std::shared_ptr<profile_book> book; ///< What members cost.
 
@@ -119,6 +121,8 @@ private:
   void note_refusal(const std::string& whom, const std::string& why);
   void lose(member& who, member_state state, const std::string& reason);
   void dismiss(member& who, const std::string& reason);
+  void fetch_data(const job_record& job, const follower_actor& submitter);
+  void data_fetched(const std::string& job, const std::string& problem);
   void start_next();
   void offer_nodes(bool patient);
   job_host make_host();
@@ -144,7 +148,7 @@ private:
   std::unique_ptr<job_book> book_;
   std::vector<job_record> jobs_; ///< In the order of their submission.
   std::map<std::string, history> histories_;
-  std::map<std::string, follower_actor> submitters_;
+  std::set<std::string> fetching_; ///< Jobs whose data is on its way.
   std::map<caf::actor_addr, watcher> watchers_;
   bool closing_ = false, closed_ = false;
   std::int64_t patience_until_ns_ = 0; ///< For the nodes that a resumed job had.

@@ -76,7 +76,6 @@ answer coordinator_state::submit(submit_request& request) {
   book_->keep(record);
   jobs_.push_back(record);
   if (request.follower) {
-    submitters_[record.id] = request.follower;
     self->monitor(request.follower);
     histories_[record.id].followers.push_back(request.follower);
     self->send(request.follower, events::submitted(record.id).dump());
@@ -84,8 +83,43 @@ answer coordinator_state::submit(submit_request& request) {
   options.log("job '" + record.id + "' submitted");
   if (running)
     emit(record.id, events::note("waiting: job '" + running->record().id + "' runs"));
-  start_next();
+  fetch_data(record, request.follower);
   return {record.id, ""};
+}
+
+/// At once, also for a job whose turn comes later: whoever submitted it may go then.
+void coordinator_state::fetch_data(const job_record& job, const follower_actor& submitter) {
+  const auto root = options.dir / "data";
+  if (!submitter || std::filesystem::exists(root / job.data.id))
+    return data_fetched(job.id, "");
+  fetching_.insert(job.id);
+  uploads->submit(actors::work_kind::other,
+                  [this, me = local_coordinator_actor{self}, root, id = job.id, data = job.data,
+                   fetch = options.asker->from(caf::actor_cast<file_source>(submitter))] {
+                    std::string problem;
+                    try {
+                      fetch_files(data, root, fetch);
+                    } catch (const std::exception& why) {
+                      problem = why.what();
+                    }
+                    caf::anon_send(me, errand{[this, id, problem] { data_fetched(id, problem); }});
+                  });
+}
+
+void coordinator_state::data_fetched(const std::string& id, const std::string& problem) {
+  fetching_.erase(id);
+  auto& job = *find_job(id);
+  if (job.state == job_state::queued && !problem.empty()) {
+    job.state = job_state::failed;
+    job.outcome = problem;
+    book_->keep(job);
+    options.log("job '" + id + "' failed: " + problem);
+    emit(id, events::failed(problem));
+    answer_watchers();
+  } else if (job.state == job_state::queued) {
+    emit(id, events::data_received());
+  }
+  start_next();
 }
 
 answer coordinator_state::follow(const follow_request& request) {
@@ -175,7 +209,6 @@ job_host coordinator_state::make_host() {
       return try_closed();
     options.log("job '" + job->record().id + "' " + daemon::to_string(job->record().state)
                 + (job->record().outcome.empty() ? "" : ": " + job->record().outcome));
-    submitters_.erase(job->record().id);
     answer_watchers();
     start_next();
   };
@@ -185,16 +218,13 @@ job_host coordinator_state::make_host() {
 void coordinator_state::start_next() {
   if (running || closing_)
     return;
-  const auto next = std::find_if(jobs_.begin(), jobs_.end(), [](const job_record& job) {
-    return job.state == job_state::queued;
+  const auto next = std::find_if(jobs_.begin(), jobs_.end(), [this](const job_record& job) {
+    return job.state == job_state::queued && !fetching_.contains(job.id);
   });
   if (next == jobs_.end())
     return;
   running = std::make_shared<cluster_job>(make_host(), *next);
-  const auto submitter = submitters_.find(next->id);
-  running->prepare(submitter == submitters_.end()
-                       ? file_source{}
-                       : caf::actor_cast<file_source>(submitter->second));
+  running->prepare();
 }
 
 /// Gives the waiting job all free nodes, if they suffice. `patient`: says what it waits for.

@@ -139,6 +139,7 @@ public:
             return 0;
           break;
         case kind::interrupt:
+          membership_.reset(); // It would add that the scheduler, which ends too, is out of reach.
           log_->info("stopped");
           return 0;
         case kind::dismissed:

@@ -6,6 +6,7 @@
 #include "runtime/train/job_data.hpp"
 #include "runtime/train/stop_signal.hpp"
 
+#include <atomic>
 #include <iostream>
 
 namespace skippipe::runtime::daemon {
@@ -14,10 +15,12 @@ using nlohmann::json;
 
 namespace {
 
-/// Shows events until the job ends, Ctrl-C, or (detach) until it is known by its name.
+/// Shows events until the job ends or until it is left alone: by Ctrl-C, or (`detach`) as soon as the
+/// cluster has the data that we send.
 class viewer {
 public:
-  viewer(bool json, bool detach) : report_(json), json_(json), detach_(detach) {}
+  viewer(bool json, bool detach, bool sends_data)
+      : report_(json), json_(json), leaving_(detach), sends_data_(sends_data) {}
 
   reporter& report() { return report_; }
   const std::string& job() const { return job_; }
@@ -28,15 +31,28 @@ public:
       job_ = event.value("job", "");
       if (!json_)
         report_.note("job " + job_ + " submitted to " + cluster.where());
-      if (detach_)
-        cluster.stop_following();
     }
+    if (what == "data_received" || what == "started")
+      sends_data_ = false;
+    if (leaving_ && !sends_data_)
+      cluster.stop_following();
     if (what == "failed")
       failure_ = event.value("reason", "");
     if (json_)
       print_json(event);
     else
       events::tell(event, report_);
+  }
+
+  /// Any thread.
+  void leave(client& cluster) {
+    leaving_ = true;
+    if (sends_data_)
+      std::cerr
+          << "leaving as soon as the cluster has the job's data; Ctrl-C again leaves at once, and "
+             "the job fails\n";
+    else
+      cluster.stop_following();
   }
 
   /// The exit code once following has ended.
@@ -53,7 +69,9 @@ public:
 
 private:
   reporter report_;
-  bool json_, detach_;
+  bool json_;
+  std::atomic<bool> leaving_;
+  std::atomic<bool> sends_data_; ///< To a cluster that may not have it yet.
   std::string job_, failure_;
 };
 
@@ -65,12 +83,12 @@ int submit_job(const cluster_words& where, const submission& what) {
   const auto job = load_job(what.file, what.overrides, problems);
   if (!job)
     throw as_error(problems);
-  viewer view{what.json, what.detach};
+  viewer view{what.json, what.detach, true};
   const auto data = ensure_data(*job, view.report());
   open_data(data, *job);
 
   client cluster{where};
-  signals.watch([&] { cluster.stop_following(); });
+  signals.watch([&] { view.leave(cluster); });
   submit_request request;
   request.file = what.file.filename();
   request.job = model::read_text(what.file);
@@ -88,9 +106,9 @@ int submit_job(const cluster_words& where, const submission& what) {
 
 int attach_job(const cluster_words& where, const std::string& job, bool json_wanted) {
   stop_signal signals;
-  viewer view{json_wanted, false};
+  viewer view{json_wanted, false, false};
   client cluster{where};
-  signals.watch([&] { cluster.stop_following(); });
+  signals.watch([&] { view.leave(cluster); });
   const bool ended = cluster.follow(job, [&](const json& event) { view.show(event, cluster); });
   return view.finish(ended, cluster.where());
 }

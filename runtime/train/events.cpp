@@ -35,6 +35,8 @@ bool flag(const json& event, const char* key) {
 
 json submitted(const std::string& job) { return {{"event", "submitted"}, {"job", job}}; }
 
+json data_received() { return {{"event", "data_received"}}; }
+
 json started(const run_summary& run) {
   return {{"event", "started"},
           {"run_dir", run.run_dir},

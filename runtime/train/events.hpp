@@ -12,6 +12,8 @@
 namespace skippipe::runtime::events {
 
 nlohmann::json submitted(const std::string& job);
+/// The cluster has the job's data: whoever submitted it is needed no longer.
+nlohmann::json data_received();
 nlohmann::json started(const run_summary& run);
 nlohmann::json iteration(const actors::iteration_report& report);
 nlohmann::json evaluation(const actors::evaluation_report& report);

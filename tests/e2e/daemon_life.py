@@ -203,12 +203,20 @@ def members(program, source, folder):
         states = {j["id"]: j["state"] for j in cluster.run("jobs")["jobs"]}
         assert [states[name] for name in names] == ["queued", "queued"], states
         assert cluster.run("status")["queued"] == 2
+        # Whoever does not follow goes when the cluster has the job's data, long before its turn.
+        prepare_data(program, source, folder / "other", ["ARCHITECTURE.md"])
+        (folder / "other.toml").write_text((JOB % (2, 2, 2)).replace('dir = "data"', 'dir = "other"'))
+        gone = cluster.train("other.toml", "--detach")
+        assert gone.process.wait(60) == 0
+        assert gone.of("submitted") and gone.of("data_received") and not gone.of("started"), gone.events
+        names.append(gone.of("submitted")[0]["job"])
         attached = cluster.attach(job.of("submitted")[0]["job"])
         attached.wait_iteration(at)
         cluster.run("stop", job.of("submitted")[0]["job"])
         assert job.finish()["event"] == "done" and attached.finish()["event"] == "done"
         for one in waiting:
             assert one.finish()["iterations"] == 2
+        assert cluster.attach(names[2]).finish()["iterations"] == 2
         # The first SIGTERM drains, but the only node of a stage must stay; the second ends it at once.
         job = cluster.train("two.toml")
         job.wait_iteration(1)

@@ -56,10 +56,9 @@ def tensors(checkpoint):
     return result
 
 
-def prepare_data(program, source, out):
-    subprocess.run([program, "data", "prepare", "--input", str(source / "README.md"),
-                    str(source / "ARCHITECTURE.md"), str(source / "LICENSE"), "--tokenizer", "byte",
-                    "--out", str(out)], check=True, capture_output=True)
+def prepare_data(program, source, out, files=("README.md", "ARCHITECTURE.md", "LICENSE")):
+    subprocess.run([program, "data", "prepare", "--input", *[str(source / file) for file in files],
+                    "--tokenizer", "byte", "--out", str(out)], check=True, capture_output=True)
 
 
 class Job:
