@@ -134,6 +134,7 @@ join_answer coordinator_state::join(join_request& wanted) {
   }
   refusals_.erase(wanted.name);
   lives_[wanted.name] = wanted.incarnation;
+  joined_ns_ = now_ns();
   self->monitor(wanted.worker);
   const auto name = wanted.name;
   auto& who = members_[name] = member{};

@@ -152,6 +152,7 @@ private:
   std::map<caf::actor_addr, watcher> watchers_;
   bool closing_ = false, closed_ = false;
   std::int64_t patience_until_ns_ = 0; ///< For the nodes that a resumed job had.
+  std::int64_t joined_ns_ = 0;         ///< When the last node joined.
 };
 
 local_coordinator_actor::behavior_type

@@ -16,6 +16,8 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t history_events = 200;
+constexpr std::int64_t settle_ns =
+    1'000'000'000; ///< Without a node that joins, before a job starts.
 
 std::int64_t now_ns() { return actors::real_clock{}.now_ns(); }
 
@@ -65,6 +67,7 @@ answer coordinator_state::submit(submit_request& request) {
   job_record record;
   for (int n = 1; record.id.empty() || find_job(record.id) != nullptr; ++n)
     record.id = job->name + "-" + std::to_string(n);
+  record.number = jobs_.empty() ? 1 : jobs_.back().number + 1;
   record.file = request.file;
   record.text = std::move(request.job);
   record.overrides = std::move(request.overrides);
@@ -242,6 +245,12 @@ void coordinator_state::offer_nodes(bool say) {
       emit(running->record().id,
            events::note("waiting for nodes: " + std::to_string(free.size()) + " of at least "
                         + std::to_string(least) + " are here"));
+    return;
+  }
+  // Others may be on their way, as when a whole cluster starts.
+  if (const auto left = joined_ns_ + settle_ns - now_ns(); left > 0) {
+    self->delayed_send(self, std::chrono::nanoseconds{left + 1'000'000},
+                       errand{[this, say] { offer_nodes(say); }});
     return;
   }
   // After a power loss all come back, one after the other.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <tuple>
 
 namespace skippipe::runtime::daemon {
 
@@ -40,6 +41,7 @@ json to_json(const job_record& record) {
         {{"node", copy.node}, {"iteration", copy.iteration}, {"files", to_json(copy.files)}});
   return {{"version", 1},
           {"id", record.id},
+          {"number", record.number},
           {"file", record.file},
           {"text", record.text},
           {"overrides", record.overrides},
@@ -58,6 +60,7 @@ json to_json(const job_record& record) {
 job_record from_json(const json& x) {
   job_record record;
   record.id = x.at("id");
+  record.number = x.value("number", std::uint64_t{0});
   record.file = x.at("file");
   record.text = x.at("text");
   record.overrides = x.at("overrides").get<std::vector<std::string>>();
@@ -93,23 +96,20 @@ job_book::job_book(fs::path folder) : folder_(std::move(folder)) {
 }
 
 std::vector<job_record> job_book::load(std::vector<std::string>& problems) const {
-  std::vector<std::pair<fs::file_time_type, job_record>> found;
+  std::vector<job_record> found;
   for (const auto& entry : fs::directory_iterator{folder_}) {
     if (entry.path().extension() != ".json")
       continue;
     try {
-      found.emplace_back(entry.last_write_time(),
-                         from_json(json::parse(model::read_text(entry.path()))));
+      found.push_back(from_json(json::parse(model::read_text(entry.path()))));
     } catch (const std::exception& problem) {
       problems.push_back(entry.path().string() + ": passed over, it is damaged: " + problem.what());
     }
   }
-  std::stable_sort(found.begin(), found.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<job_record> records;
-  for (auto& [when, record] : found)
-    records.push_back(std::move(record));
-  return records;
+  std::sort(found.begin(), found.end(), [](const job_record& a, const job_record& b) {
+    return std::tie(a.number, a.id) < std::tie(b.number, b.id);
+  });
+  return found;
 }
 
 void job_book::keep(const job_record& record) const {

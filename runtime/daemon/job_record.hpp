@@ -20,7 +20,8 @@ struct held_copy {
 };
 
 struct job_record {
-  std::string id; ///< NAME-N.
+  std::string id;           ///< NAME-N.
+  std::uint64_t number = 0; ///< By which jobs come in the order of their submission.
   std::string file, text;
   std::vector<std::string> overrides;
   std::string run_dir;    ///< Empty: not chosen yet.

@@ -198,9 +198,13 @@ def reattach(world, chance):
 
 
 def power(world, chance):
-    """All daemons are killed at once; started again, they go on by themselves."""
+    """All daemons are killed at once; started again, they go on by themselves, with the job that ran."""
     with world.cluster() as cluster:
         job = cluster.train("job.toml")
+        job.wait_iteration(1)
+        later = cluster.train("job.toml", "--iterations", "2", "--detach")
+        assert later.process.wait(60) == 0
+        later = later.of("submitted")[0]["job"]
         job.wait_iteration(chance.randrange(12, world.iterations - 20))
         for name in cluster.pids:
             cluster.kill(name)
@@ -208,8 +212,11 @@ def power(world, chance):
         job.process.wait(60)
     with world.cluster() as cluster:
         again = cluster.attach(name)
+        again.wait_for(lambda e: e["event"] == "started")
+        assert {j["id"]: j["state"] for j in cluster.run("jobs")["jobs"]}[later] == "queued"
         world.check(again, again.finish())
         assert again.of("started")[-1]["committed"] >= 10, "it did not go on from a checkpoint"
+        assert cluster.attach(later).finish()["iterations"] == 2
         return "went on after %d" % again.of("started")[-1]["committed"]
 
 

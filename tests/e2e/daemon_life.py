@@ -3,6 +3,7 @@
 
 usage: daemon_life.py SKIPPIPE SOURCE_DIR
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -217,6 +218,15 @@ def members(program, source, folder):
         for one in waiting:
             assert one.finish()["iterations"] == 2
         assert cluster.attach(names[2]).finish()["iterations"] == 2
+        # A job that waits for nodes does not run off with the first few of those that come together.
+        (folder / "four.toml").write_text(JOB % (4, 2, 4))
+        job = cluster.train("four.toml")
+        job.wait_for(lambda e: e["event"] == "note" and "waiting for nodes: 2 of at least 4" in e["text"])
+        with contextlib.ExitStack() as stack:
+            for n in range(4):
+                stack.enter_context(Daemon(cluster, "late-%d" % n))
+            job.finish()
+        assert job.of("started")[0]["nodes"] > 4, job.of("started")
         # The first SIGTERM drains, but the only node of a stage must stay; the second ends it at once.
         job = cluster.train("two.toml")
         job.wait_iteration(1)

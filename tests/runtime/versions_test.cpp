@@ -104,9 +104,12 @@ TEST_CASE("the scheduler refuses who speaks another version, and logs it once", 
 
 TEST_CASE("a node that is refused says why and does not try again", "[daemon][R10]") {
   control_plane there{control_options{}};
-  entry_actor scheduler = there.system().spawn([]() -> entry_actor::behavior_type {
-    return {[](const seed_request&) { return answer{refused_entry, why}; }};
-  });
+  // Given an argument, for CAF looks at the tuple of none through a null pointer.
+  entry_actor scheduler = there.system().spawn(
+      [](const answer& reply) -> entry_actor::behavior_type {
+        return {[reply](const seed_request&) { return reply; }};
+      },
+      answer{refused_entry, why});
   const auto port = there.publish(scheduler);
   const std::unique_ptr<control_plane, std::function<void(control_plane*)>> guard{
       &there, [&](control_plane* plane) { end(*plane, scheduler); }};
