@@ -30,6 +30,9 @@ child_process::child_process(const std::vector<std::string>& words,
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent)
       ::_exit(127);
+    // What this process ignores (a script's `up &`: SIGINT), the child must not: it would never end.
+    for (const int number : {SIGINT, SIGTERM, SIGHUP})
+      ::signal(number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -226,6 +226,41 @@ def wordless(program, folder):
     assert line == "skippipe: scheduler has ended with status 1; its log is %s\n" % log, line
 
 
+def ignored(program, folder):
+    """Started by a script's `up &`, that is with SIGINT ignored, it ends by it with all its daemons."""
+    ignore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN), "cwd": folder, "text": True}
+    process = subprocess.Popen([program, "up", "cluster.toml", "--json"], stdout=subprocess.PIPE, **ignore)
+    for node in json.loads(process.stdout.readline())["nodes"]:
+        status = pathlib.Path("/proc/%d/status" % node["pid"]).read_text()
+        mask = int(re.search("^SigIgn:\\s*([0-9a-f]+)", status, re.M).group(1), 16)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            assert not mask >> (number - 1) & 1, status
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    process.stdout.close()
+    # A daemon that loses the first is told again.
+    place = folder / "deaf"
+    place.mkdir()
+    shutil.copy(program, place / "skippipe")
+    (place / "skippipe-engine").write_text("""#!/usr/bin/env python3
+import json, signal, sys
+numbers = {signal.SIGTERM, signal.SIGINT}
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+scheduler = sys.argv[-1].endswith("scheduler.toml")
+print("READY", json.dumps({"control": "127.0.0.1:9"}), flush=True)
+for _ in range(1 if scheduler else 2):
+    signal.sigwait(numbers)
+""")
+    (place / "skippipe-engine").chmod(0o755)
+    shutil.copy(folder / "cluster.toml", place)
+    process = subprocess.Popen([place / "skippipe", "up", "cluster.toml"], stdout=subprocess.PIPE, **dict(ignore, cwd=place))
+    while "Ctrl-C stops it" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    assert process.wait(40) == 0
+    process.stdout.close()
+
+
 def tools(source):
     for tool in ("test", "demo"):
         help_text = run(source, source / "tools" / tool, "--help")
@@ -250,6 +285,7 @@ def main():
         ports(program, folder, clusters(program, source, folder))
         deaths(program, folder)
         wordless(program, folder)
+        ignored(program, folder)
 
 
 main()
