@@ -62,7 +62,8 @@ public:
     if (!ended) {
       report_.end_of_bar();
       std::cerr << "job " << job_ << " goes on; skippipe attach " << job_ << " --cluster " << where
-                << " follows it again, skippipe stop " << job_ << " ends it\n";
+                << " follows it again, skippipe stop " << job_ << " --cluster " << where
+                << " ends it\n";
     }
     return 0;
   }
