@@ -168,7 +168,8 @@ void coordinator_state::down(const caf::down_msg& why) {
     const auto reason = who.state == member_state::draining ? "drained"
                         : why.reason == caf::exit_reason::remote_link_unreachable
                             ? "its connection ended"
-                            : "it ended: " + caf::to_string(why.reason);
+                        : why.reason == caf::exit_reason::user_shutdown ? "its daemon was stopped"
+                                                                        : "its daemon has failed";
     options.log("node '" + name + "' is gone: " + reason);
     return lose(who,
                 who.state == member_state::draining ? member_state::left : member_state::failed,

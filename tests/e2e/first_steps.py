@@ -175,6 +175,9 @@ def ports(program, folder, control):
     """`up` comes back at the port that it had, unless that is another's by now."""
     with Cluster(program, folder, "cluster.toml") as cluster:
         assert cluster.control == control, (cluster.control, control)
+        cluster.kill("node-2", signal.SIGINT)
+        wait_until("the node is gone", lambda: cluster.nodes()["node-2"]["state"] == "failed")
+        assert "its daemon was stopped" in json.dumps(cluster.nodes()["node-2"]), cluster.nodes()
         cluster.run("drain", "node-1")
     assert cluster.rest[1] == "", cluster.rest
     # The last line of each is how it has ended.
