@@ -28,7 +28,9 @@ inline constexpr int exit_usage = 2, exit_infeasible = 3;
 
 /// What is wrong with a configuration, as an error.
 inline command_error as_error(const problem_list& problems) {
-  return command_error(problems.text(), problems.of_command_line() ? exit_usage : 1);
+  return command_error(problems.text(), problems.infeasible()        ? exit_infeasible
+                                        : problems.of_command_line() ? exit_usage
+                                                                     : 1);
 }
 
 /// Takes integers from `least` on; a number's own parser would take -1 for a large one.

@@ -5,6 +5,7 @@
 #include "scheduler/path_rules.hpp"
 
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <numeric>
 
@@ -318,8 +319,19 @@ std::optional<job_config> read_job(const toml_document& document, problem_list& 
   // Only a sound job is worth asking about.
   if (const auto why = scheduler::find_obstacle(job.instance(), scheduler::strategy::random)) {
     table_reader table{document, "pipeline", problems};
-    table.complain("path_length",
-                   "no feasible plan: " + why->reason + "; nearest: " + why->nearest);
+    constexpr std::string_view length = "path_length = ";
+    auto nearest = why->nearest;
+    const bool by_length = table.has("path_length");
+    if (!by_length && nearest.starts_with(length)) {
+      // In the key that was written; rounded, it gives that length again.
+      char ratio[32];
+      const auto left = std::stod(nearest.substr(length.size())) / job.pipeline.stages;
+      std::snprintf(ratio, sizeof ratio, "skip_ratio = %.4g", 1 - left);
+      nearest = ratio;
+    }
+    table.complain(by_length ? "path_length" : "skip_ratio",
+                   "no feasible plan: " + why->reason + "; nearest: " + nearest);
+    problems.set_infeasible();
     return std::nullopt;
   }
   return job;

@@ -21,6 +21,9 @@ struct config_problem {
 class problem_list {
 public:
   void add(config_problem problem) { problems_.push_back(std::move(problem)); }
+  /// The configuration is sound, but there is no plan for it.
+  void set_infeasible() { infeasible_ = true; }
+  bool infeasible() const { return infeasible_; }
   bool empty() const { return problems_.empty(); }
   std::size_t size() const { return problems_.size(); }
   /// Whether --set words are to blame, and no file.
@@ -30,6 +33,7 @@ public:
 
 private:
   std::vector<config_problem> problems_;
+  bool infeasible_ = false;
 };
 
 /// The name among `names` that `word` most likely meant; empty where none is near.

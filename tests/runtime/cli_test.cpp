@@ -55,6 +55,9 @@ TEST_CASE("an error is one line that names the word, and its exit code", "[cli]"
        "skippipe: --set: expected key=value, got 'train.lr'"},
       {"train " SKIPPIPE_SOURCE_DIR "/configs/quickstart.toml --cluster a:1 --set train.lt=1", 2,
        "skippipe: --set:1:7: train: unknown key 'lt', did you mean 'lr'?"},
+      {"train " SKIPPIPE_SOURCE_DIR
+       "/configs/quickstart.toml --cluster a:1 --set pipeline.skip_ratio=0.75",
+       3, "pipeline.skip_ratio: no feasible plan: "},
       {"up " SKIPPIPE_SOURCE_DIR "/configs/local-cluster.toml --set cluster.nodes=1", 2,
        "skippipe: --set:1:15: cluster.nodes: expected an integer in 2..4096, got 1"},
       {"up " SKIPPIPE_SOURCE_DIR "/configs/quickstart.toml", 1,

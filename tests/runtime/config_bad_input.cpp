@@ -99,7 +99,13 @@ TEST_CASE("each slip in a job file is one line with its place", "[config]") {
             "j.toml:23:9: checkpoint.store: expected "},
            {"nodes = 8", "nodes = ", "j.toml:23:9: not TOML: "},
            {"nodes = 8", "nodes = 8\n[limits]\nmax_jump = 1\nmax_swaps = 0\n",
-            "j.toml:11:1: pipeline.path_length: no feasible plan: "},
+            "j.toml:13:14: pipeline.skip_ratio: no feasible plan: "},
+           {"skip_ratio = 0.25", "skip_ratio = 0.75",
+            "j.toml:13:14: pipeline.skip_ratio: no feasible plan: path_length is 1, so stages 1..3 "
+            "would never train; nearest: skip_ratio = 0.5"},
+           {"skip_ratio = 0.25", "path_length = 1",
+            "j.toml:13:15: pipeline.path_length: no feasible plan: path_length is 1, so stages "
+            "1..3 would never train; nearest: path_length = 2"},
            {"\"sound\"", "\"\xff\"", "j.toml:2:8: not TOML: "},
            {"[model]", "\"a\\nb\\u001b[31m\" = 1\n[model]",
             "j.toml:3:1: job: unknown key 'a\\nb\\x1b[31m'"}}) {
