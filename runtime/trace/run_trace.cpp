@@ -121,12 +121,16 @@ run_trace_result load_run_trace(const fs::path& run_dir, const trace::event_filt
     return problem.empty() ? run_dir.string() + ": its trace files are empty" : problem;
 
   separate_sessions(events);
-  std::map<iteration_no, std::uint64_t> last_session;
+  // Every session counts its evaluations from 1; they stand for no iterations.
+  std::map<std::pair<iteration_no, bool>, std::uint64_t> last_session;
+  const auto newest_of = [&](const trace::event& e) -> std::uint64_t& {
+    return last_session[{e.iteration, e.evaluation != 0}];
+  };
   for (const auto& [e, session] : events)
-    last_session[e.iteration] = std::max(last_session[e.iteration], session);
+    newest_of(e) = std::max(newest_of(e), session);
   run.events.reserve(events.size());
   for (const auto& [e, session] : events)
-    if (e.iteration == 0 || session == last_session[e.iteration])
+    if (e.iteration == 0 || session == newest_of(e))
       run.events.push_back(e);
   std::stable_sort(run.events.begin(), run.events.end(),
                    [](const auto& a, const auto& b) { return a.time_ns < b.time_ns; });

@@ -61,6 +61,12 @@ def tensors(checkpoint):
     return result
 
 
+def traced_iterations(program, run_dir):
+    shown = subprocess.run([program, "trace", "show", "--run-dir", str(run_dir), "--json"], check=True,
+                           capture_output=True, text=True)
+    return [line["iteration"] for line in json.loads(shown.stdout)["iterations"]]
+
+
 def main():
     program, source = sys.argv[1], pathlib.Path(sys.argv[2])
     with tempfile.TemporaryDirectory() as name:
@@ -85,6 +91,9 @@ def main():
                 shutil.copytree(folder / (kind + "-half"), folder / run_dir)
                 words = [w for c in change for w in ("--set", c)]
                 more, end, _ = train(program, folder, job, "--resume", run_dir, *words)
+                traced = traced_iterations(program, folder / run_dir)
+                if traced != list(range(1, ITERATIONS + 1)):
+                    sys.exit("%s, %s: the trace holds iterations %s" % (kind, change, traced))
                 wanted = {n: loss for n, loss in losses.items() if n > HALF}
                 if more != wanted:
                     sys.exit("%s, %s: losses %s, expected %s" % (kind, change, more, wanted))

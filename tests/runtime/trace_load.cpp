@@ -40,6 +40,34 @@ TEST_CASE("damage is a warning while something can be read", "[trace][story]") {
         != std::string::npos);
 }
 
+TEST_CASE("a later session's evaluations leave earlier iterations alone", "[trace][story]") {
+  temporary_folder dir;
+  const auto plan = pipeline_plan();
+  auto passes = run_pipeline(plan, {}, 1, 10'000'000'000).events;
+  for (auto& node : passes)
+    for (auto& e : node)
+      e.evaluation = 1;
+  const auto first = run_pipeline(plan, {}, 1, 0).events;
+  write_run(dir.path, plan, {first, run_pipeline(plan, {}, 2, 2'000'000'000).events}, 1);
+  write_run(dir.path, plan,
+            {run_pipeline(plan, {}, 2, 8'000'000'000).events, passes,
+             run_pipeline(plan, {}, 3, 12'000'000'000).events},
+            2);
+  const auto loaded = load_run_trace(dir.path);
+  const auto& run = std::get<run_trace>(loaded);
+  CHECK(iterations_of(run) == std::vector<std::uint64_t>{1, 2, 3});
+  std::size_t wanted = 0, trained = 0, evaluated = 0;
+  for (const auto& node : first)
+    wanted += node.size();
+  for (const auto& e : run.events)
+    if (e.iteration == 1)
+      ++(e.evaluation != 0 ? evaluated : trained);
+  CHECK(trained == wanted);
+  CHECK(evaluated == wanted);
+  for (const auto& e : run.events) // What was done again counts once, as it was done last.
+    CHECK((e.iteration != 2 || e.time_ns >= 8'000'000'000));
+}
+
 TEST_CASE("plans are read back as they were written", "[trace][plan]") {
   temporary_folder dir;
   auto plan = pipeline_plan();
