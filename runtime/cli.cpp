@@ -1,5 +1,7 @@
 #include "runtime/cli.hpp"
 
+#include "runtime/output.hpp"
+
 #include <charconv>
 #include <exception>
 #include <iostream>
@@ -26,6 +28,15 @@ std::string suggestion(const CLI::App& app, const std::string& word) {
   }
   const auto near = nearest_name(word, names);
   return near.empty() ? "" : ", did you mean '" + near + "'?";
+}
+
+/// Whoever reads what did not get out must not take the command for done.
+int with_output(int code) {
+  const auto problem = output_problem();
+  if (problem.empty())
+    return code;
+  std::cerr << "skippipe: " << problem << '\n';
+  return code != 0 ? code : 1;
 }
 
 } // namespace
@@ -59,10 +70,10 @@ int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_c
   add(app, context);
   try {
     app.parse(argc, argv);
-    return context.run ? context.run() : 0;
+    return with_output(context.run ? context.run() : 0);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0)
-      return app.exit(error); // --help, --version
+      return with_output(app.exit(error)); // --help, --version
     // A word that nothing took says more than the requirement it left unmet.
     const auto words = app.remaining(true);
     const auto what = words.empty()

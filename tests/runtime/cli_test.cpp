@@ -98,6 +98,18 @@ TEST_CASE("help and version go to stdout with exit code 0", "[cli]") {
     CHECK(help.text.find(name) != std::string::npos);
 }
 
+TEST_CASE("what cannot be written is an error", "[cli]") {
+  const auto* words = GENERATE("config default job", "--help", "--version", "train --help",
+                               "config check " SKIPPIPE_SOURCE_DIR "/configs/quickstart.toml",
+                               "config check --json " SKIPPIPE_SOURCE_DIR "/configs/bf16.toml");
+  CAPTURE(words);
+  const auto [code, text] = shell(program + words + " 2>&1 >/dev/full");
+  CHECK(code == 1);
+  CHECK(text == "skippipe: standard output cannot be written: No space left on device\n");
+  // To a reader that has seen enough nothing needs to be said.
+  CHECK(shell("(" + program + words + " | true) 2>&1").text.empty());
+}
+
 TEST_CASE("the light program does not load LibTorch", "[cli]") {
   const auto libraries = shell("ldd " + program);
   REQUIRE(libraries.code == 0);
