@@ -27,6 +27,11 @@ std::string format(const char* pattern, Ts... values) {
   return text;
 }
 
+std::string how_to_go_on(const std::filesystem::path& checkpoint) {
+  return "to go on: skippipe train JOB.toml --resume "
+         + checkpoint.parent_path().parent_path().string();
+}
+
 } // namespace
 
 reporter::reporter(bool json)
@@ -171,6 +176,11 @@ bool reporter::stopped() const {
   return stopping_;
 }
 
+bool reporter::output_lost() const {
+  std::lock_guard guard{mutex_};
+  return !std::cout;
+}
+
 void reporter::end_of_bar() {
   std::lock_guard guard{mutex_};
   if (std::exchange(bar_shown_, false))
@@ -193,13 +203,20 @@ void reporter::done(const std::filesystem::path& checkpoint) {
   }
   if (first_val_ > 0 && !stopping_)
     std::cout << format("validation loss: from %.4f to %.4f", first_val_, best_val_) << std::endl;
-  std::cout << "done after iteration " << done_;
-  if (!checkpoint.empty())
-    std::cout << "; checkpoint " << checkpoint.string();
-  std::cout << std::endl;
+  std::cout << outcome(checkpoint) << std::endl;
   if (stopping_ && !checkpoint.empty())
-    std::cout << "to go on: skippipe train JOB.toml --resume "
-              << checkpoint.parent_path().parent_path().string() << std::endl;
+    std::cout << how_to_go_on(checkpoint) << std::endl;
+}
+
+std::string reporter::unheard(const std::filesystem::path& checkpoint) const {
+  std::lock_guard guard{mutex_};
+  return outcome(checkpoint)
+         + (done_ < last_ && !checkpoint.empty() ? "; " + how_to_go_on(checkpoint) : "");
+}
+
+std::string reporter::outcome(const std::filesystem::path& checkpoint) const {
+  return "done after iteration " + std::to_string(done_)
+         + (checkpoint.empty() ? "" : "; checkpoint " + checkpoint.string());
 }
 
 } // namespace skippipe::runtime

@@ -41,15 +41,19 @@ public:
   void checkpoint(iteration_no iteration, const std::string& problem);
   void stopping();
   bool stopped() const;
+  bool output_lost() const; ///< stdout has taken no more, from some moment on.
   void end_of_bar();
   void sample(const std::string& prompt, const std::string& text);
   void done(const std::filesystem::path& checkpoint);
+  /// What `done` said, in one line, for when stdout is lost.
+  std::string unheard(const std::filesystem::path& checkpoint) const;
   void note(const std::string& line); ///< To stderr, not disturbing the bar.
 
 private:
   void say(const std::string& line); ///< A lasting line on stdout (stderr with json).
   void erase_bar();
   void draw_bar();
+  std::string outcome(const std::filesystem::path& checkpoint) const;
 
   mutable std::mutex mutex_;
   bool json_;

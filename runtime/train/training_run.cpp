@@ -3,6 +3,7 @@
 #include "model/device.hpp"
 #include "runtime/cli.hpp"
 #include "runtime/embedded/embedded_cluster.hpp"
+#include "runtime/output.hpp"
 #include "runtime/train/checkpointing.hpp"
 #include "runtime/train/job_data.hpp"
 #include "runtime/train/job_setup.hpp"
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <thread>
@@ -67,13 +70,27 @@ int run_training(const training_request& request) {
   options.write_snapshot = [&](const model::shard_snapshot& taken) { checkpoints.write(taken); };
   if (!checkpoints.source().empty())
     options.restore = [&](model::shard& shard) { checkpoints.restore(shard); };
-  options.job.observer.on_iteration = [&](const iteration_report& x) { report.iteration(x); };
-  options.job.observer.on_evaluation = [&](const evaluation_report& x) { report.evaluation(x); };
+  // Who reads along may end first, as `tee` does at Ctrl-C: a request to stop, with a checkpoint.
+  std::function<void()> request_stop;
+  const auto heard = [&] {
+    if (report.output_lost())
+      request_stop();
+  };
+  options.job.observer.on_iteration = [&](const iteration_report& x) {
+    report.iteration(x);
+    heard();
+  };
+  options.job.observer.on_evaluation = [&](const evaluation_report& x) {
+    report.evaluation(x);
+    heard();
+  };
   options.job.observer.on_checkpoint = [&](iteration_no t, const std::string& why) {
     report.checkpoint(t, why);
   };
 
   embedded_cluster cluster{std::move(options)};
+  request_stop = [&] { cluster.request_stop(); };
+  std::signal(SIGPIPE, SIG_IGN);
   signals.watch(
       [&] {
         report.stopping();
@@ -92,9 +109,11 @@ int run_training(const training_request& request) {
     throw std::runtime_error(why);
 
   const auto newest = checkpoints.newest();
-  if (job.sample_tokens > 0 && !report.stopped() && !newest.empty())
+  if (job.sample_tokens > 0 && !report.stopped() && !report.output_lost() && !newest.empty())
     report.sample(sample_prompt, sample_text(job, *data, newest));
   report.done(newest);
+  if (report.output_lost())
+    throw command_error(output_problem() + "; " + report.unheard(newest));
   return 0;
 }
 

@@ -99,6 +99,27 @@ def stopped_at_once(program, folder):
         assert process.returncode == 130 and err.splitlines()[-1] == left, err
 
 
+def unread(program, folder):
+    """Nobody reads any more: the run stops as for Ctrl-C, with a checkpoint."""
+    for number, (stop, more) in enumerate(((False, ["--json"]), (True, ["--json"]), (True, []))):
+        where = "unread-%d" % number
+        process = subprocess.Popen([program, "train", "long.toml", "--run-dir", where, *more], cwd=folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while "iteration" not in process.stdout.readline():
+            pass
+        process.stdout.close()
+        if stop:
+            process.send_signal(signal.SIGINT)
+        err = process.stderr.read().splitlines()
+        assert process.wait(timeout=60) == 1, (process.returncode, err)
+        said = re.fullmatch(r"skippipe: standard output cannot be written: Broken pipe; done after iteration (\d+); "
+                            "checkpoint (.*); to go on: skippipe train JOB.toml --resume (.*)", err[-1])
+        assert said and said[3] == where and said[2].endswith("%08d" % int(said[1])), err
+        assert run(folder, program, "checkpoint", "verify", said[2]).returncode == 0
+        on = run(folder, program, "train", "long.toml", "--resume", where, "--iterations", int(said[1]) + 1)
+        assert on.returncode == 0, on
+
+
 def watched(program, cluster, folder):
     """What `status --watch` writes to a terminal of 4 rows and 40 columns in some seconds."""
     pid, terminal = pty.fork()
@@ -285,6 +306,7 @@ def main():
         devices(program, folder)
         run_folders(program, folder)
         stopped_at_once(program, folder)
+        unread(program, folder)
         ports(program, folder, clusters(program, source, folder))
         deaths(program, folder)
         wordless(program, folder)
