@@ -2,6 +2,12 @@
 
 #include "model/checkpoint_folder.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <stdexcept>
 #include <system_error>
 
@@ -52,6 +58,22 @@ fs::path set_remains_aside(const fs::path& dir) {
   }
   return aside;
 }
+
+run_folder_lock::run_folder_lock(const fs::path& dir)
+    : file_(::open((dir / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
+  if (file_ < 0)
+    throw std::runtime_error(dir.string() + ": cannot be written: " + std::strerror(errno)
+                             + "; choose another folder with --run-dir");
+  // A file system without locks is no reason not to train.
+  if (::flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(file_);
+    throw std::runtime_error(dir.string()
+                             + ": another process trains in this run folder; stop it, or choose "
+                               "another folder with --run-dir");
+  }
+}
+
+run_folder_lock::~run_folder_lock() { ::close(file_); }
 
 std::string left_behind(const fs::path& dir) {
   return model::list_checkpoints(dir / "checkpoints").empty()

@@ -19,6 +19,19 @@ void refuse_used_folder(const std::filesystem::path& wanted);
 /// folder, empty where there was nothing. Throws std::runtime_error.
 std::filesystem::path set_remains_aside(const std::filesystem::path& dir);
 
+/// A run folder belongs to one process that trains at a time.
+class run_folder_lock {
+public:
+  /// Throws std::runtime_error with one line while another process holds `dir`.
+  explicit run_folder_lock(const std::filesystem::path& dir);
+  ~run_folder_lock();
+  run_folder_lock(const run_folder_lock&) = delete;
+  run_folder_lock& operator=(const run_folder_lock&) = delete;
+
+private:
+  int file_;
+};
+
 /// What to say of the folder of a run that ends at once: one line.
 std::string left_behind(const std::filesystem::path& dir);
 

@@ -43,6 +43,7 @@ int run_training(const training_request& request) {
     job.kept_microbatches = checkpoints.microbatches();
   const auto run_dir = checkpoints.run_dir().empty() ? create_run_folder(request.run_dir, job.name)
                                                      : checkpoints.run_dir();
+  const run_folder_lock lock{run_dir};
   if (request.resume.empty())
     if (const auto aside = set_remains_aside(run_dir); !aside.empty())
       report.note("note: what a run without a checkpoint left here is now in " + aside.string());

@@ -99,6 +99,22 @@ def stopped_at_once(program, folder):
         assert process.returncode == 130 and err.splitlines()[-1] == left, err
 
 
+def one_at_a_time(program, folder):
+    """A run folder belongs to one process at a time, also while there is no checkpoint yet."""
+    for more in ([], ["--resume", "shared"]):
+        process = subprocess.Popen([program, "train", "long.toml", "--json", *(more or ["--run-dir", "shared"])],
+                                   cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        while '"iteration"' not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGSTOP)
+        line = refused(folder, program, "train", "two.toml", *(more or ["--run-dir", "shared"]))
+        assert "shared: another process trains in this run folder; stop it, or " in line, line
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=60)
+        assert process.returncode == 0, process.returncode
+
+
 def unread(program, folder):
     """Nobody reads any more: the run stops as for Ctrl-C, with a checkpoint."""
     for number, (stop, more) in enumerate(((False, ["--json"]), (True, ["--json"]), (True, []))):
@@ -306,6 +322,7 @@ def main():
         devices(program, folder)
         run_folders(program, folder)
         stopped_at_once(program, folder)
+        one_at_a_time(program, folder)
         unread(program, folder)
         ports(program, folder, clusters(program, source, folder))
         deaths(program, folder)
