@@ -1,8 +1,7 @@
 // skippipe data: text files to token files.
 #include "model/prepare.hpp"
 #include "runtime/cli.hpp"
-
-#include <unistd.h>
+#include "runtime/terminal.hpp"
 
 #include <iostream>
 #include <memory>
@@ -35,7 +34,7 @@ public:
   }
 
 private:
-  const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  const bool terminal_ = redraws(STDERR_FILENO);
   std::string what_;
   int percent_ = -1;
 };

@@ -1,6 +1,8 @@
 // What a command shows over and over: on a terminal in place, elsewhere one after the other.
 #pragma once
 
+#include "runtime/terminal.hpp"
+
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -13,7 +15,7 @@ namespace skippipe::runtime {
 class screen {
 public:
   void draw(const std::string& text) {
-    if (::isatty(STDOUT_FILENO) != 1) {
+    if (!redraws(STDOUT_FILENO)) {
       std::cout << text << std::flush;
       return;
     }

@@ -1,6 +1,7 @@
 #include "runtime/train/reporter.hpp"
 
 #include "runtime/cli.hpp"
+#include "runtime/terminal.hpp"
 #include "runtime/train/events.hpp"
 
 #include <sys/ioctl.h>
@@ -35,7 +36,7 @@ std::string how_to_go_on(const std::filesystem::path& checkpoint) {
 } // namespace
 
 reporter::reporter(bool json)
-    : json_(json), terminal_(!json && ::isatty(STDOUT_FILENO) == 1), view_(0, 0) {}
+    : json_(json), terminal_(!json && redraws(STDOUT_FILENO)), view_(0, 0) {}
 
 void reporter::erase_bar() {
   if (std::exchange(bar_shown_, false))

@@ -4,14 +4,13 @@
 #include "runtime/cli.hpp"
 #include "runtime/embedded/embedded_cluster.hpp"
 #include "runtime/output.hpp"
+#include "runtime/terminal.hpp"
 #include "runtime/train/checkpointing.hpp"
 #include "runtime/train/job_data.hpp"
 #include "runtime/train/job_setup.hpp"
 #include "runtime/train/reporter.hpp"
 #include "runtime/train/run_folder.hpp"
 #include "runtime/train/stop_signal.hpp"
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -99,7 +98,7 @@ int run_training(const training_request& request) {
       },
       // Straight to stderr: whoever holds the reporter may be blocked.
       [&] {
-        const char* bar_end = ::isatty(STDOUT_FILENO) == 1 ? "\n" : "";
+        const char* bar_end = redraws(STDOUT_FILENO) ? "\n" : "";
         std::cerr << bar_end + left_behind(run_dir) + "\n" << std::flush;
       });
   const auto failure = cluster.run();

@@ -136,10 +136,29 @@ def unread(program, folder):
         assert on.returncode == 0, on
 
 
-def watched(program, cluster, folder):
+def drawn_over(program, folder):
+    """A terminal that knows no escape sequences gets none."""
+    for kind, drawn in (("xterm", True), ("dumb", False), ("", False)):
+        reader, writer = pty.openpty()
+        with subprocess.Popen([program, "train", "two.toml", "--run-dir", "drawn-" + kind], cwd=folder, stdout=writer,
+                              env={**os.environ, "TERM": kind}) as process:
+            os.close(writer)
+            text = b""
+            try:
+                while part := os.read(reader, 4096):
+                    text += part
+            except OSError:  # Nobody writes to it any more.
+                pass
+            os.close(reader)
+        assert process.returncode == 0 and (b"\x1b" in text) == drawn, (kind, text)
+        assert (b"iteration 3/3 " in text) != drawn, (kind, text)
+
+
+def watched(program, cluster, folder, kind="xterm"):
     """What `status --watch` writes to a terminal of 4 rows and 40 columns in some seconds."""
     pid, terminal = pty.fork()
     if pid == 0:
+        os.environ["TERM"] = kind
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 4, 40, 0, 0))
         os.chdir(folder)
         os.execv(program, [program, "status", "--watch", "--cluster", cluster.control])
@@ -182,6 +201,7 @@ def clusters(program, source, folder):
         stuck = cluster.run("trace", "stuck")
         assert stuck["stuck"] == [], stuck
         text = watched(program, cluster, folder)
+        assert "\x1b" not in watched(program, cluster, folder, "dumb")
         drawn = text.replace("\r\n", "\n").split("\r\x1b[3A\x1b[J")
         assert len(drawn) == 3 and all(max(map(len, one.split("\n"))) <= 40 for one in drawn), text
         plain = subprocess.run([program, "status", "--cluster", cluster.control], cwd=folder, capture_output=True,
@@ -324,6 +344,7 @@ def main():
         stopped_at_once(program, folder)
         one_at_a_time(program, folder)
         unread(program, folder)
+        drawn_over(program, folder)
         ports(program, folder, clusters(program, source, folder))
         deaths(program, folder)
         wordless(program, folder)
