@@ -329,6 +329,13 @@ def tools(source):
         assert unknown.returncode == 2 and "unknown option '--hlep'" in unknown.stderr, unknown
 
 
+def private_keys(source):
+    """What the first commands make in a checkout is not taken into it."""
+    if (source / ".git").exists():
+        for made in ("keys/ca.key", ".skippipe/node/lock"):
+            assert run(source, "git", "check-ignore", "-q", made).returncode == 0, made
+
+
 def main():
     program, source = sys.argv[1], pathlib.Path(sys.argv[2])
     with tempfile.TemporaryDirectory() as name:
@@ -339,6 +346,7 @@ def main():
         (folder / "long.toml").write_text(JOB % 100000)
         (folder / "node.toml").write_text('[node]\nname = "a"\n')
         tools(source)
+        private_keys(source)
         devices(program, folder)
         run_folders(program, folder)
         stopped_at_once(program, folder)
