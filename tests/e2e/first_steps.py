@@ -121,7 +121,7 @@ def unread(program, folder):
         where = "unread-%d" % number
         process = subprocess.Popen([program, "train", "long.toml", "--run-dir", where, *more], cwd=folder,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while "iteration" not in process.stdout.readline():
+        while not re.search('"iteration"|^iteration ', process.stdout.readline()):
             pass
         process.stdout.close()
         if stop:
