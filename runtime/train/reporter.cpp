@@ -150,6 +150,7 @@ void reporter::evaluation(const actors::evaluation_report& report) {
     if (first_val_ == 0)
       first_val_ = report.loss;
     best_val_ = report.loss;
+    ++full_validations_;
   }
   if (json_)
     return print_json(events::evaluation(report));
@@ -202,7 +203,7 @@ void reporter::done(const std::filesystem::path& checkpoint) {
     print_json(events::done(done_, checkpoint.string(), stopping_));
     return;
   }
-  if (first_val_ > 0 && !stopping_)
+  if (full_validations_ > 1 && !stopping_)
     std::cout << format("validation loss: from %.4f to %.4f", first_val_, best_val_) << std::endl;
   std::cout << outcome(checkpoint) << std::endl;
   if (stopping_ && !checkpoint.empty())

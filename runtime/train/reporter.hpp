@@ -66,6 +66,7 @@ private:
   iteration_no done_ = 0;
   std::chrono::steady_clock::time_point last_line_;
   double first_val_ = 0, best_val_ = 0;
+  int full_validations_ = 0;
 };
 
 } // namespace skippipe::runtime

@@ -54,6 +54,9 @@ int run_training(const training_request& request) {
   // Nodes here count in forwards; a guess makes seconds of them.
   record_plan(run_dir, problem, options.job.plan, 1 / guessed_forward_s(job));
   report.started(summary_of(run_dir, job, options.job.plan, checkpoints.committed(), last));
+  if (checkpoints.committed() >= last)
+    report.note("nothing to train: iteration " + std::to_string(last)
+                + ", the last one, is done; --iterations takes a later one");
 
   options.model = job.model;
   options.optimizer = job.optimizer;

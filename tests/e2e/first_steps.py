@@ -136,6 +136,17 @@ def unread(program, folder):
         assert on.returncode == 0, on
 
 
+def resumed(program, folder):
+    """What is said of a resumed run: no course of one validation, and whether there is anything to do."""
+    for more, course in ((["--run-dir", "more"], True), (["--resume", "more", "--iterations", "5"], False)):
+        done = run(folder, program, "train", "two.toml", *more)
+        assert done.returncode == 0 and ("validation loss: from " in done.stdout) == course, done
+        assert "nothing to train" not in done.stderr, done
+    done = run(folder, program, "train", "two.toml", "--resume", "more")
+    assert done.returncode == 0 and done.stderr == "nothing to train: iteration 3, the last one, is done; " \
+        "--iterations takes a later one\n", done
+
+
 def drawn_over(program, folder):
     """A terminal that knows no escape sequences gets none."""
     for kind, drawn in (("xterm", True), ("dumb", False), ("", False)):
@@ -352,6 +363,7 @@ def main():
         stopped_at_once(program, folder)
         one_at_a_time(program, folder)
         unread(program, folder)
+        resumed(program, folder)
         drawn_over(program, folder)
         ports(program, folder, clusters(program, source, folder))
         deaths(program, folder)
