@@ -301,14 +301,17 @@ def ignored(program, folder):
     """Started by a script's `up &`, that is with SIGINT ignored, it ends by it with all its daemons."""
     ignore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN), "cwd": folder, "text": True}
     process = subprocess.Popen([program, "up", "cluster.toml", "--json"], stdout=subprocess.PIPE, **ignore)
-    for node in json.loads(process.stdout.readline())["nodes"]:
-        status = pathlib.Path("/proc/%d/status" % node["pid"]).read_text()
-        mask = int(re.search("^SigIgn:\\s*([0-9a-f]+)", status, re.M).group(1), 16)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            assert not mask >> (number - 1) & 1, status
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
-    process.stdout.close()
+    try:
+        for node in json.loads(process.stdout.readline())["nodes"]:
+            status = pathlib.Path("/proc/%d/status" % node["pid"]).read_text()
+            mask = int(re.search("^SigIgn:\\s*([0-9a-f]+)", status, re.M).group(1), 16)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                assert not mask >> (number - 1) & 1, status
+    finally:
+        process.send_signal(signal.SIGINT)
+        ended = process.wait(60)
+        process.stdout.close()
+    assert ended == 0
     # A daemon that loses the first is told again.
     place = folder / "deaf"
     place.mkdir()
