@@ -160,7 +160,7 @@ void tell(const json& event, reporter& report) {
     report.note(text(event, "text"));
   } else if (what == "done") {
     if (flag(event, "stopped"))
-      report.stopping();
+      report.was_stopped();
     report.done(text(event, "checkpoint"));
   }
 }

@@ -173,6 +173,11 @@ void reporter::stopping() {
   note("stopping: the running iteration is finished and a checkpoint written (again: at once)");
 }
 
+void reporter::was_stopped() {
+  std::lock_guard guard{mutex_};
+  stopping_ = true;
+}
+
 bool reporter::stopped() const {
   std::lock_guard guard{mutex_};
   return stopping_;
@@ -217,6 +222,8 @@ std::string reporter::unheard(const std::filesystem::path& checkpoint) const {
 }
 
 std::string reporter::outcome(const std::filesystem::path& checkpoint) const {
+  if (stopping_ && done_ == 0 && checkpoint.empty())
+    return "stopped before its first iteration ended";
   return "done after iteration " + std::to_string(done_)
          + (checkpoint.empty() ? "" : "; checkpoint " + checkpoint.string());
 }

@@ -40,6 +40,7 @@ public:
   void evaluation(const actors::evaluation_report& report);
   void checkpoint(iteration_no iteration, const std::string& problem);
   void stopping();
+  void was_stopped(); ///< By somebody else; it is over.
   bool stopped() const;
   bool output_lost() const; ///< stdout has taken no more, from some moment on.
   void end_of_bar();

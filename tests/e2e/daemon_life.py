@@ -211,6 +211,14 @@ def members(program, source, folder):
         assert gone.process.wait(60) == 0
         assert gone.of("submitted") and gone.of("data_received") and not gone.of("started"), gone.events
         names.append(gone.of("submitted")[0]["job"])
+        gone = cluster.train("short.toml", "--detach")
+        assert gone.process.wait(60) == 0
+        name = gone.of("submitted")[0]["job"]
+        cluster.run("stop", name)
+        told = subprocess.run([program, "attach", name, "--cluster", cluster.control], cwd=folder, capture_output=True,
+                              text=True, timeout=60, check=True)
+        assert told.stdout == "stopped before its first iteration ended\n", told
+        assert "stopping" not in told.stdout + told.stderr, told
         attached = cluster.attach(job.of("submitted")[0]["job"])
         attached.wait_iteration(at)
         cluster.run("stop", job.of("submitted")[0]["job"])
