@@ -99,7 +99,7 @@ TEST_CASE("help and version go to stdout with exit code 0", "[cli]") {
 }
 
 TEST_CASE("what cannot be written is an error", "[cli]") {
-  const auto* words = GENERATE("config default job", "--help", "--version", "train --help",
+  const auto* words = GENERATE("config default job", "--help", "--version", "plan --help",
                                "config check " SKIPPIPE_SOURCE_DIR "/configs/quickstart.toml",
                                "config check --json " SKIPPIPE_SOURCE_DIR "/configs/bf16.toml");
   CAPTURE(words);
