@@ -10,7 +10,7 @@ using scheduler::task_kind;
 namespace {
 // Shares of how long the task lasts that would wait, and of the one that it waits for; found in simulation
 // (actors_due_times over 300 seeds): half of the one and a quarter of the other gain two thirds as much,
-// more of either gains no more.
+// more of either hardly more.
 constexpr double worth_waiting = 0.75, usual_delay = 0.4;
 } // namespace
 

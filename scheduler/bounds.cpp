@@ -214,9 +214,8 @@ lower_bounds lower_bound(const instance& problem) {
       least = b;
     least.iteration_s = iteration_s;
   });
-  const double iteration_s = std::max(least.iteration_s, best.iteration_s);
   lower_bounds result = least.best() > best.best() ? least : best;
-  result.iteration_s = iteration_s;
+  result.iteration_s = std::max(least.iteration_s, best.iteration_s);
   return result;
 }
 

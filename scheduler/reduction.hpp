@@ -19,8 +19,8 @@ double reduction_seconds(const instance& problem, stage_id stage,
 /// Seconds that it takes at least between any `size` nodes.
 double least_reduction_seconds(const instance& problem, stage_id stage, std::uint32_t size);
 
-/// What `reduction_seconds` would be if every link were as fast as they are on average: tells a search that one slow link less is
-/// better although another is still as slow.
+/// What `reduction_seconds` would be if every link were as fast as they are on average: tells a search
+/// that one slow link less is better although another is still as slow.
 double mean_reduction_seconds(const instance& problem, stage_id stage,
                               const std::vector<node_id>& nodes);
 
