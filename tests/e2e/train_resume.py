@@ -6,12 +6,11 @@ usage: train_resume.py SKIPPIPE SOURCE_DIR
 import json
 import pathlib
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 
-from local_cluster import TINY_MODEL
+from local_cluster import TINY_MODEL, tensors
 
 ITERATIONS, HALF = 10, 5
 JOB = TINY_MODEL + """
@@ -46,19 +45,6 @@ def train(program, folder, *words):
     events = [json.loads(line) for line in run.stdout.splitlines()]
     losses = {e["iteration"]: e["loss"] for e in events if e["event"] == "iteration"}
     return losses, events[-1]["checkpoint"], run.stderr
-
-
-def tensors(checkpoint):
-    """Name -> bytes, of all safetensors files: the parameters and the optimizer's state."""
-    result = {}
-    for file in sorted(pathlib.Path(checkpoint).glob("*.safetensors")):
-        data = file.read_bytes()
-        (size,) = struct.unpack("<Q", data[:8])
-        for name, info in json.loads(data[8:8 + size]).items():
-            if name != "__metadata__":
-                begin, end = info["data_offsets"]
-                result[name] = data[8 + size + begin:8 + size + end]
-    return result
 
 
 def traced_iterations(program, run_dir):
