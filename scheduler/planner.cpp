@@ -1,6 +1,7 @@
 #include "scheduler/planner.hpp"
 
 #include "scheduler/arrangement.hpp"
+#include "scheduler/bounds.hpp"
 #include "scheduler/check.hpp"
 #include "scheduler/path_rules.hpp"
 #include "scheduler/simulator.hpp"
@@ -39,6 +40,13 @@ std::optional<infeasible> find_obstacle(const instance& problem, strategy kind) 
   if (const auto conflict = route_infeasibility(rules_of(problem), count))
     return infeasible{conflict->reason, conflict->nearest};
   return std::nullopt;
+}
+
+double worthwhile_seconds(const instance& problem, double time_scale) {
+  constexpr double least = 1, most = 10; // Who stops a job does not wait longer than that.
+  if (find_obstacle(problem, strategy::skippipe))
+    return least;
+  return std::clamp(lower_bound(problem).iteration_s / time_scale, least, most);
 }
 
 std::vector<node_id> origins_in_turn(const std::vector<node_id>& origins, std::uint32_t count) {

@@ -22,6 +22,10 @@ struct planner_options {
   std::uint64_t max_iterations = 0; ///< When not 0, bounds the search besides the time: repeatable.
 };
 
+/// Seconds of planning that pay from a job's second iteration on: as many as an iteration takes at least, but
+/// 1 at least and 10 at most. `time_scale`: seconds of the problem that a real one stands for.
+double worthwhile_seconds(const instance& problem, double time_scale = 1);
+
 /// Why no plan exists: the constraint with its numbers, and the nearest setting that would do.
 struct infeasible {
   std::string reason;

@@ -8,13 +8,16 @@
 #include "runtime/train/job_data.hpp"
 #include "runtime/train/run_folder.hpp"
 #include "scheduler/figures.hpp"
+#include "scheduler/planner.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <exception>
 #include <future>
 #include <limits>
 #include <random>
+#include <thread>
 #include <utility>
 
 namespace skippipe::runtime::daemon {
@@ -131,8 +134,14 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
       made->problem.arrangement.clear(); // The planner chooses who serves which stage.
   }
   const iteration_no last = record.last != 0 ? record.last : made->job.optimizer.total_iterations;
-  made->options = make_job_options(made->job, made->problem, plan_job(made->problem, made->job),
-                                   *checkpoints, last);
+  const double seconds =
+      in_seconds ? scheduler::worthwhile_seconds(made->problem, made->time_scale) : 1;
+  if (seconds > 2)
+    note("planning for up to " + std::to_string(std::lround(seconds)) + " s");
+  const auto threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u); // All wait for it.
+  made->options =
+      make_job_options(made->job, made->problem,
+                       plan_job(made->problem, made->job, seconds, threads), *checkpoints, last);
   if (follows) {
     const auto& profile = host_.profile;
     follow_costs(made->options, made->job, nominal, work,

@@ -16,11 +16,13 @@ namespace skippipe::runtime {
 
 using namespace skippipe::actors;
 
-scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job) {
+scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job, double seconds,
+                         unsigned threads) {
   scheduler::planner_options options;
   options.kind = job.pipeline.strategy;
   options.seed = job.seed;
-  options.time_limit_s = 1;
+  options.time_limit_s = seconds;
+  options.threads = threads;
   auto result = scheduler::make_plan(problem, options);
   if (auto* why = std::get_if<scheduler::infeasible>(&result))
     throw command_error("no feasible plan: " + why->reason + "; nearest: " + why->nearest,
@@ -64,8 +66,11 @@ adjusted_plan plan_again(const scheduler::instance& problem, const job_config& j
   // The routes are given; what is left of `full` is to order them.
   if (given.pipeline.strategy == scheduler::strategy::full)
     given.pipeline.strategy = scheduler::strategy::random;
+  // Who lost a node waits for the plan; else training goes on meanwhile.
+  const double seconds = lost ? 1 : scheduler::worthwhile_seconds(left.problem);
   adjusted_plan result;
-  result.plan = scheduler::in_old_ids(left, plan_job(left.problem, given), problem.nodes.size());
+  result.plan =
+      scheduler::in_old_ids(left, plan_job(left.problem, given, seconds), problem.nodes.size());
   result.plan.strategy = running.strategy;
   add_evaluations(job, result.plan, result.eval, result.final_eval);
   return result;

@@ -16,8 +16,9 @@
 
 namespace skippipe::runtime {
 
-/// Throws command_error where there is no feasible plan.
-scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job);
+/// Takes `seconds` at most, on as many threads. Throws command_error where there is no feasible plan.
+scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job,
+                         double seconds = 1, unsigned threads = 1);
 
 /// Another plan than the running one, in its node ids: for the nodes that are left, which stay at their stages.
 /// Routes stay, too, unless nobody was lost and the job does not fix them.

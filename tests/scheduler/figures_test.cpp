@@ -1,4 +1,5 @@
 // What plans amount to, and sends that share an interface, by hand.
+#include "scheduler/bounds.hpp"
 #include "scheduler/figures.hpp"
 #include "scheduler/planner.hpp"
 #include "scheduler/simulator.hpp"
@@ -61,4 +62,15 @@ TEST_CASE("origins that hold all others up are named, and what to do", "[schedul
   x.stage_cost = {0.5, 1};
   const plan light = std::get<plan>(make_plan(x, options));
   CHECK(origin_advice(x, light) == "");
+}
+
+TEST_CASE("planning takes as long as an iteration at least does, within limits", "[scheduler]") {
+  instance x = two_relays();
+  const double least = lower_bound(x).iteration_s;
+  REQUIRE(least > 20);
+  CHECK(worthwhile_seconds(x) == 10);
+  CHECK(worthwhile_seconds(x, 4) == Approx(least / 4));
+  CHECK(worthwhile_seconds(x, 1000) == 1);
+  x.limits.max_jump = 0; // No plan: nothing to look for.
+  CHECK(worthwhile_seconds(x) == 1);
 }
