@@ -109,7 +109,7 @@ bool sizes_fit(const instance& problem) {
 }
 
 /// The given sizes with as few changes as use every node: the largest give way, the smallest grow.
-std::string fitting_sizes(const instance& problem) {
+std::vector<std::uint32_t> fitting_sizes(const instance& problem) {
   auto sizes = problem.stage_sizes;
   const std::uint64_t nodes = problem.nodes.size();
   if (sum_of(sizes) > nodes) {
@@ -128,10 +128,59 @@ std::string fitting_sizes(const instance& problem) {
   }
   for (std::uint64_t sum = sum_of(sizes); sum < nodes; ++sum)
     ++*std::min_element(sizes.begin(), sizes.end());
+  return sizes;
+}
+
+std::string text_of(const std::vector<std::uint32_t>& sizes) {
   std::string text = "[";
   for (const std::uint32_t size : sizes)
     text += (text.size() > 1 ? "," : "") + number(size);
   return text + "]";
+}
+
+infeasible too_few_nodes(const instance& problem) {
+  const auto n = static_cast<std::uint32_t>(problem.nodes.size());
+  const bool sized = !problem.stage_sizes.empty();
+  return {"nodes: " + number(n) + " nodes cannot serve " + number(problem.stages) + " stages",
+          "stages = " + number(n)
+              + (sized ? ", stage_sizes = " + text_of(std::vector<std::uint32_t>(n, 1)) : ""),
+          [n, sized](instance& x) {
+            x.stages = n;
+            x.stage_sizes.assign(sized ? n : 0, 1);
+            for (auto* per_stage : {&x.stage_cost, &x.sync_bytes})
+              per_stage->resize(per_stage->empty() ? 0 : n);
+            // Of stages that are no more.
+            x.node_stage_s.clear();
+            x.arrangement.clear();
+            x.routes.clear();
+          }};
+}
+
+infeasible misfitting_sizes(const instance& problem) {
+  const auto sizes = fitting_sizes(problem);
+  return {"stage_sizes: sum to " + number(sum_of(problem.stage_sizes)) + ", there are "
+              + number(problem.nodes.size()) + " nodes",
+          "stage_sizes = " + text_of(sizes), [sizes](instance& x) { x.stage_sizes = sizes; }};
+}
+
+/// One for each node without memory.
+void add_memoryless(const instance& problem, std::vector<infeasible>& out) {
+  std::vector<node_id> which;
+  for (node_id i = 0; i < problem.nodes.size(); ++i)
+    if (problem.nodes[i].memory == 0)
+      which.push_back(i);
+  constexpr std::size_t most_named = 8;
+  std::string nearest = "memory = 1 at node" + std::string(which.size() > 1 ? "s " : " ");
+  for (std::size_t i = 0; i < which.size() && i < most_named; ++i)
+    nearest += (i > 0 ? "," : "") + number(which[i]);
+  if (which.size() > most_named)
+    nearest += " and " + number(which.size() - most_named) + " more";
+  for (const node_id i : which)
+    out.push_back(
+        {"node " + number(i) + ": memory is 0, a path needs one slot", nearest, [](instance& x) {
+           for (node_spec& node : x.nodes)
+             node.memory = std::max(node.memory, 1U);
+         }});
 }
 
 } // namespace
@@ -197,19 +246,11 @@ std::vector<std::string> check_numbers(const instance& problem) {
 
 std::vector<infeasible> check_resources(const instance& problem) {
   std::vector<infeasible> out;
-  const std::size_t n = problem.nodes.size();
-  if (n < problem.stages)
-    out.push_back(
-        {"nodes: " + number(n) + " nodes cannot serve " + number(problem.stages) + " stages",
-         "stages = " + number(n)});
+  if (problem.nodes.size() < problem.stages)
+    out.push_back(too_few_nodes(problem));
   else if (!sizes_fit(problem))
-    out.push_back({"stage_sizes: sum to " + number(sum_of(problem.stage_sizes)) + ", there are "
-                       + number(n) + " nodes",
-                   "stage_sizes = " + fitting_sizes(problem)});
-  for (node_id i = 0; i < n; ++i)
-    if (problem.nodes[i].memory == 0)
-      out.push_back({"node " + number(i) + ": memory is 0, a path needs one slot",
-                     "memory = 1 at node " + number(i)});
+    out.push_back(misfitting_sizes(problem));
+  add_memoryless(problem, out);
   return out;
 }
 

@@ -258,28 +258,34 @@ std::optional<std::vector<route>> balanced_routes(const route_rules& rules, std:
 
 std::optional<route_conflict> route_infeasibility(const route_rules& rules, std::uint32_t count) {
   if (rules.stages == 0)
-    return route_conflict{"stages is 0", "stages = 1"};
+    return route_conflict{"stages is 0", "stages = 1", [](instance& x) { x.stages = 1; }};
+  const auto with_length = [](std::string reason, std::uint32_t length) {
+    return route_conflict{std::move(reason), "path_length = " + number(length),
+                          [length](instance& x) { x.path_length = length; }};
+  };
   if (rules.path_length == 0 || rules.path_length > rules.stages)
-    return route_conflict{"path_length is " + number(rules.path_length) + ", allowed are 1.."
-                              + number(rules.stages) + " with " + number(rules.stages) + " stages",
-                          "path_length = " + number(rules.path_length == 0 ? 1 : rules.stages)};
+    return with_length("path_length is " + number(rules.path_length) + ", allowed are 1.."
+                           + number(rules.stages) + " with " + number(rules.stages) + " stages",
+                       rules.path_length == 0 ? 1 : rules.stages);
   if (count == 0)
-    return route_conflict{"there are no microbatches", "microbatches_per_origin = 1"};
+    return route_conflict{"there are no microbatches", "microbatches_per_origin = 1",
+                          [](instance& x) { x.microbatches_per_origin = 1; }};
   if (rules.stages == 1)
     return std::nullopt;
   if (rules.path_length == 1)
-    return route_conflict{"path_length is 1, so stages 1.." + number(rules.stages - 1)
-                              + " would never train",
-                          "path_length = 2"};
+    return with_length(
+        "path_length is 1, so stages 1.." + number(rules.stages - 1) + " would never train", 2);
   if (!balanced_sets(rules, count).empty())
     return std::nullopt;
   route_rules changed = rules;
   while (changed.limits.max_jump < rules.stages && balanced_sets(changed, count).empty())
     ++changed.limits.max_jump;
-  return route_conflict{"paths of " + number(rules.path_length) + " stages with max_jump "
-                            + number(rules.limits.max_jump) + " cannot visit stages 1.."
-                            + number(rules.stages - 1) + " equally often",
-                        "max_jump = " + number(changed.limits.max_jump)};
+  return route_conflict{
+      "paths of " + number(rules.path_length) + " stages with max_jump "
+          + number(rules.limits.max_jump) + " cannot visit stages 1.." + number(rules.stages - 1)
+          + " equally often",
+      "max_jump = " + number(changed.limits.max_jump),
+      [jump = changed.limits.max_jump](instance& x) { x.limits.max_jump = jump; }};
 }
 
 std::vector<route> deterministic_routes(std::uint32_t stages, std::uint32_t path_length,

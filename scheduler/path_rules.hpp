@@ -63,6 +63,7 @@ std::optional<std::vector<route>> balanced_routes(const route_rules& rules, std:
 struct route_conflict {
   std::string reason;
   std::string nearest;
+  std::function<void(instance&)> mend; ///< Makes that setting.
 };
 std::optional<route_conflict> route_infeasibility(const route_rules& rules, std::uint32_t count);
 

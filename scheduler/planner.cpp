@@ -18,7 +18,8 @@ std::optional<infeasible> find_obstacle(const instance& problem, strategy kind) 
     return shortages.front();
   if (kind == strategy::full) {
     if (problem.stages > 1 && problem.limits.max_jump == 0)
-      return infeasible{"max_jump is 0, so no path leaves stage 0", "max_jump = 1"};
+      return infeasible{"max_jump is 0, so no path leaves stage 0", "max_jump = 1",
+                        [](instance& x) { x.limits.max_jump = 1; }};
     return std::nullopt;
   }
   const std::uint32_t origins = stage_sizes(problem)[0];
@@ -38,7 +39,7 @@ std::optional<infeasible> find_obstacle(const instance& problem, strategy kind) 
     return std::nullopt;
   }
   if (const auto conflict = route_infeasibility(rules_of(problem), count))
-    return infeasible{conflict->reason, conflict->nearest};
+    return infeasible{conflict->reason, conflict->nearest, conflict->mend};
   return std::nullopt;
 }
 
@@ -47,6 +48,36 @@ double worthwhile_seconds(const instance& problem, double time_scale) {
   if (find_obstacle(problem, strategy::skippipe))
     return least;
   return std::clamp(lower_bound(problem).iteration_s / time_scale, least, most);
+}
+
+std::optional<infeasible> find_obstacle(const instance& problem, std::span<const strategy> kinds) {
+  const auto of_any = [&](const instance& x) -> std::optional<infeasible> {
+    for (const strategy kind : kinds)
+      if (auto why = find_obstacle(x, kind))
+        return why;
+    return std::nullopt;
+  };
+  auto first = of_any(problem);
+  if (!first)
+    return std::nullopt;
+  // What mends it may leave, or make, another one: so until there is none.
+  instance changed = problem;
+  std::vector<std::string> settings;
+  constexpr std::size_t most_settings = 8;
+  for (auto why = first; why && settings.size() < most_settings; why = of_any(changed)) {
+    const auto key = why->nearest.substr(0, why->nearest.find('=') + 1);
+    std::erase_if(settings,
+                  [&](const std::string& s) { return !key.empty() && s.starts_with(key); });
+    settings.push_back(why->nearest);
+    if (!why->mend)
+      break;
+    why->mend(changed);
+  }
+  first->nearest.clear();
+  for (const auto& setting : settings)
+    first->nearest += (first->nearest.empty() ? "" : ", ") + setting;
+  first->mend = [changed](instance& x) { x = changed; };
+  return first;
 }
 
 std::vector<node_id> origins_in_turn(const std::vector<node_id>& origins, std::uint32_t count) {

@@ -5,7 +5,9 @@
 #include "scheduler/plan.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 
@@ -30,10 +32,15 @@ double worthwhile_seconds(const instance& problem, double time_scale = 1);
 struct infeasible {
   std::string reason;
   std::string nearest;
+  std::function<void(instance&)> mend =
+      {}; ///< Makes that setting; none where it takes more thought.
 };
 
 /// Why no plan exists; nothing when there is one. Takes no search: time in proportion to the microbatches.
 std::optional<infeasible> find_obstacle(const instance& problem, strategy kind);
+
+/// Why one of these strategies has no plan. `nearest` are all the settings after which each of them has one.
+std::optional<infeasible> find_obstacle(const instance& problem, std::span<const strategy> kinds);
 
 using plan_result = std::variant<plan, infeasible>;
 

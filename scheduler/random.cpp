@@ -39,7 +39,7 @@ plan_result plan_random(const instance& problem, const planner_options& options)
   std::vector<route> routes = problem.routes;
   if (routes.empty()) {
     if (const auto conflict = route_infeasibility(rules_of(problem), count))
-      return infeasible{conflict->reason, conflict->nearest};
+      return infeasible{conflict->reason, conflict->nearest, conflict->mend};
     routes = *balanced_routes(rules_of(problem), count, random);
   }
   const auto origins = origins_in_turn(arrangement[0], count);

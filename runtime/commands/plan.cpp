@@ -82,7 +82,7 @@ int run_plan(const plan_options& given) {
     options.time_limit_s = std::max(0.0, given.time_limit_s - seconds());
     return compare_strategies(problem, options, given.json);
   }
-  if (const auto why = find_obstacle(problem, options.kind))
+  if (const auto why = find_obstacle(problem, {&options.kind, 1}))
     return report_infeasible(*why, given.json);
   const lower_bounds bounds = bounds_of(problem, options.kind);
   const double bound = bounds.best();

@@ -51,9 +51,11 @@ void print(const named_strategy& s, const row& r, double full_s, bool json) {
 } // namespace
 
 int compare_strategies(const instance& problem, const planner_options& given, bool json) {
+  std::vector<strategy> kinds;
   for (const named_strategy& s : strategies)
-    if (const auto why = find_obstacle(problem, s.kind))
-      return report_infeasible(*why, json);
+    kinds.push_back(s.kind);
+  if (const auto why = find_obstacle(problem, kinds))
+    return report_infeasible(*why, json);
   using clock = std::chrono::steady_clock;
   const auto begin = clock::now();
   const auto since = [](clock::time_point t) {

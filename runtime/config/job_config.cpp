@@ -317,7 +317,8 @@ std::optional<job_config> read_job(const toml_document& document, problem_list& 
     return std::nullopt;
   }
   // Only a sound job is worth asking about.
-  if (const auto why = scheduler::find_obstacle(job.instance(), scheduler::strategy::random)) {
+  const auto any_routes = scheduler::strategy::random;
+  if (const auto why = scheduler::find_obstacle(job.instance(), {&any_routes, 1})) {
     table_reader table{document, "pipeline", problems};
     constexpr std::string_view length = "path_length = ";
     auto nearest = why->nearest;
@@ -325,9 +326,10 @@ std::optional<job_config> read_job(const toml_document& document, problem_list& 
     if (!by_length && nearest.starts_with(length)) {
       // In the key that was written; rounded, it gives that length again.
       char ratio[32];
-      const auto left = std::stod(nearest.substr(length.size())) / job.pipeline.stages;
+      std::size_t digits = 0;
+      const auto left = std::stod(nearest.substr(length.size()), &digits) / job.pipeline.stages;
       std::snprintf(ratio, sizeof ratio, "skip_ratio = %.4g", 1 - left);
-      nearest = ratio;
+      nearest.replace(0, length.size() + digits, ratio);
     }
     table.complain(by_length ? "path_length" : "skip_ratio",
                    "no feasible plan: " + why->reason + "; nearest: " + nearest);

@@ -45,6 +45,65 @@ TEST_CASE("an infeasible problem has its exit code, its reason and a setting tha
   }
 }
 
+TEST_CASE("what is advised is feasible, for all strategies that were asked for", "[cli][plan]") {
+  struct refusal {
+    const char* words;
+    void (*change)(scheduler::instance&);
+    const char *reason, *nearest;
+    void (*advised)(scheduler::instance&);
+  };
+  using problem = scheduler::instance;
+  const auto given = GENERATE(values<refusal>({
+      // A full pipeline would do with 1.
+      {"--compare", [](problem& x) { x.limits.max_jump = 0; },
+       "max_jump is 0, so no path leaves stage 0", "max_jump = 2",
+       [](problem& x) { x.limits.max_jump = 2; }},
+      {"--strategy full", [](problem& x) { x.limits.max_jump = 0; },
+       "max_jump is 0, so no path leaves stage 0", "max_jump = 1",
+       [](problem& x) { x.limits.max_jump = 1; }},
+      {"",
+       [](problem& x) {
+         x.path_length = 1;
+         x.limits.max_jump = 2;
+       },
+       "path_length is 1, so stages 1..3 would never train", "path_length = 2, max_jump = 3",
+       [](problem& x) {
+         x.path_length = 2;
+         x.limits.max_jump = 3;
+       }},
+      {"--compare",
+       [](problem& x) {
+         x.stages = 9;
+         x.stage_sizes = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+       },
+       "nodes: 8 nodes cannot serve 9 stages", "stages = 8, stage_sizes = [1,1,1,1,1,1,1,1]",
+       [](problem& x) {
+         x.stages = 8;
+         x.stage_sizes = {1, 1, 1, 1, 1, 1, 1, 1};
+       }},
+      {"",
+       [](problem& x) {
+         for (auto& node : x.nodes)
+           node.memory = 0;
+       },
+       "node 0: memory is 0, a path needs one slot", "memory = 1 at nodes 0,1,2,3,4,5,6,7",
+       [](problem& x) {
+         for (auto& node : x.nodes)
+           node.memory = 1;
+       }},
+  }));
+  CAPTURE(given.words, given.nearest);
+  auto wrong = small_problem();
+  given.change(wrong);
+  const workplace w{wrong};
+  const auto line = json::parse(out_of(w.plan_words + "--json " + given.words).text);
+  CHECK(line["infeasible"] == given.reason);
+  CHECK(line["nearest"] == given.nearest);
+  given.advised(wrong);
+  put(w.instance, scheduler::write_instance(wrong));
+  CHECK(out_of(w.plan_words + given.words).code == 0);
+}
+
 TEST_CASE("R10: what is wrong with a call is one line", "[cli][plan]") {
   const workplace w;
   const auto refused = [&](const std::string& words, int code, const std::string& line) {
