@@ -123,11 +123,12 @@ void read_optional(json_reader& r, const value& root, instance& x) {
 }
 
 void read_root(json_reader& r, const value& root, instance& x) {
-  if (!r.object(root, "instance",
-                {"format", "name", "nodes", "link_s", "stages", "stage_sizes", "arrangement",
-                 "path_length", "microbatches_per_origin", "limits", "costs", "stage_cost",
-                 "node_stage_s", "sync_bytes", "latency_s", "bandwidth_Bps", "payload_bytes",
-                 "commit_s", "routes"}))
+  if (r.is_other_format(root, "instance")
+      || !r.object(root, "instance",
+                   {"format", "name", "nodes", "link_s", "stages", "stage_sizes", "arrangement",
+                    "path_length", "microbatches_per_origin", "limits", "costs", "stage_cost",
+                    "node_stage_s", "sync_bytes", "latency_s", "bandwidth_Bps", "payload_bytes",
+                    "commit_s", "routes"}))
     return;
   if (const value* v = r.need(root, "format"); v && r.string(*v, "format") != "skippipe-instance/1")
     r.problem(*v, "format: expected \"skippipe-instance/1\"");

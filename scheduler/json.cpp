@@ -142,6 +142,7 @@ private:
     const std::size_t first = at_;
     if (!digits())
       return at_ = from, fail("expected a value");
+    const std::size_t last = at_;
     if (zero && at_ > first + 1)
       return at_ = from, fail("a number must not start with 0");
     if (here('.') && (++at_, !digits()))
@@ -158,6 +159,7 @@ private:
     // Too small to hold comes back as out of range, too; only too large is an error.
     if (read.ec != std::errc() || !std::isfinite(v.number))
       return at_ = from, fail("number out of range");
+    v.exact = last != at_ || std::abs(v.number) < json_document::least_inexact;
     return true;
   }
 

@@ -18,6 +18,7 @@ public:
 
   struct value {
     kind type = kind::null;
+    bool exact = true;                  ///< False for an integer that is too large for `number`.
     std::uint32_t line = 0, column = 0; ///< From 1; the column counts bytes.
     std::uint32_t first = 0;            ///< First child, or the string's index.
     std::uint32_t count = 0;            ///< Children; for objects twice the members.
@@ -26,6 +27,8 @@ public:
 
   static constexpr std::size_t max_bytes = std::size_t{512} << 20;
   static constexpr std::uint32_t max_depth = 32;
+  static constexpr double least_inexact =
+      9007199254740992; ///< 2^53; it and the next read the same.
 
   /// The document, or in `problem` one line "line:column: what is wrong".
   static std::optional<json_document> parse(std::string_view text, std::string& problem);

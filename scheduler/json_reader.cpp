@@ -16,6 +16,15 @@ const char* kind_name(json_document::kind k) {
   return names[static_cast<std::size_t>(k)];
 }
 
+std::string article(std::string_view noun) {
+  return (noun.starts_with('i') ? "an " : "a ") + std::string(noun);
+}
+
+/// A number as it was written, as far as that is known.
+std::string shown(const json_document::value& v) {
+  return v.exact ? json_number(v.number) : "an integer beyond 2^53";
+}
+
 } // namespace
 
 void json_reader::problem(const value& at, const std::string& what) {
@@ -36,6 +45,22 @@ bool json_reader::object(const value& v, const std::string& name,
       problem(key, name + ": unknown key " + json_quote(document_.text(key)));
   }
   return true;
+}
+
+bool json_reader::is_other_format(const value& root, std::string_view wanted) {
+  constexpr std::string_view ours = "skippipe-", known[] = {"instance", "schedule"};
+  const auto* format = root.type == kind::object ? find(root, "format") : nullptr;
+  if (format == nullptr || format->type != kind::string)
+    return false;
+  const std::string_view text = document_.text(*format);
+  for (const auto name : known)
+    if (name != wanted && text.starts_with(std::string(ours) + std::string(name) + "/")) {
+      problem(*format, "expected \"skippipe-" + std::string(wanted) + "/1\", got "
+                           + json_quote(text) + ": the file holds " + article(name) + ", not "
+                           + article(wanted));
+      return true;
+    }
+  return false;
 }
 
 bool json_reader::array(const value& v, const std::string& name, std::uint64_t size) {
@@ -63,9 +88,9 @@ double json_reader::number(const value& v, const std::string& name, double least
     problem(v, name + ": expected a number, got " + kind_name(v.type));
     return least;
   }
-  if (!(v.number >= least && v.number <= most)) {
+  if (!(v.exact && v.number >= least && v.number <= most)) {
     problem(v, name + ": expected a number in " + json_number(least) + ".." + json_number(most)
-                   + ", got " + json_number(v.number));
+                   + ", got " + shown(v));
     return least;
   }
   return v.number;
@@ -73,11 +98,11 @@ double json_reader::number(const value& v, const std::string& name, double least
 
 std::uint32_t json_reader::integer(const value& v, const std::string& name, std::uint32_t least,
                                    std::uint32_t most) {
-  if (v.type != kind::number || std::floor(v.number) != v.number || v.number < least
+  if (v.type != kind::number || !v.exact || std::floor(v.number) != v.number || v.number < least
       || v.number > most) {
     problem(v, name + ": expected an integer in " + std::to_string(least) + ".."
                    + std::to_string(most) + ", got "
-                   + (v.type == kind::number ? json_number(v.number) : kind_name(v.type)));
+                   + (v.type == kind::number ? shown(v) : kind_name(v.type)));
     return least;
   }
   return static_cast<std::uint32_t>(v.number);

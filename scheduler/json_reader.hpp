@@ -36,6 +36,8 @@ public:
   /// Whether `v` is an object with no other keys than these; unknown ones are problems.
   bool object(const value& v, const std::string& name,
               std::initializer_list<std::string_view> keys);
+  /// Whether `root` says that it has another of our formats than "skippipe-`wanted`/1", which is a problem.
+  bool is_other_format(const value& root, std::string_view wanted);
   /// Whether `v` is an array; of exactly `size` items unless that is `any`.
   bool array(const value& v, const std::string& name, std::uint64_t size = any);
   static constexpr std::uint64_t any = ~std::uint64_t{0};

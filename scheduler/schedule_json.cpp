@@ -66,9 +66,10 @@ void read_order(json_reader& r, const value& v, plan& p) {
 }
 
 void read_root(json_reader& r, const value& root, const instance& problem, plan& p) {
-  if (!r.object(root, "schedule",
-                {"format", "instance", "strategy", "arrangement", "paths", "order", "makespan_s",
-                 "version", "node_names"}))
+  if (r.is_other_format(root, "schedule")
+      || !r.object(root, "schedule",
+                   {"format", "instance", "strategy", "arrangement", "paths", "order", "makespan_s",
+                    "version", "node_names"}))
     return;
   if (const value* v = r.need(root, "format"); v && r.string(*v, "format") != "skippipe-schedule/1")
     r.problem(*v, "format: expected \"skippipe-schedule/1\"");
@@ -172,6 +173,8 @@ read_result<plan> parse_running(std::string_view text, const std::string& file,
     return {std::nullopt, {file + ":" + problem}};
   json_reader reader(*document, file);
   const value& root = document->root();
+  if (reader.is_other_format(root, "schedule"))
+    return {std::nullopt, reader.problems()};
   instance shape;
   const value* arrangement =
       root.type == json_document::kind::object ? reader.need(root, "arrangement") : nullptr;

@@ -186,6 +186,25 @@ TEST_CASE("simulate names what a schedule does wrong", "[cli][simulate]") {
   refused(bad, "unknown key \"surprise\"");
   put(w.schedule, "[");
   CHECK(errors_of(w.simulate_words).text.find("schedule.json:1:2: ") != std::string::npos);
+  // One file for the other.
+  put(w.schedule, good.dump());
+  const auto instance = quoted(w.instance), schedule = quoted(w.schedule);
+  for (const auto& [words, line] : std::vector<std::pair<std::string, const char*>>{
+           {"simulate --instance " + instance + " --schedule " + instance,
+            "instance.json:1:11: expected \"skippipe-schedule/1\", got \"skippipe-instance/1\": "
+            "the "
+            "file holds an instance, not a schedule\n"},
+           {"plan --instance " + instance + " --from " + instance,
+            "the file holds an instance, not a schedule\n"},
+           {"simulate --instance " + schedule + " --schedule " + instance,
+            "the file holds a schedule, not an instance\n"},
+           {"plan --instance " + schedule, "the file holds a schedule, not an instance\n"}}) {
+    CAPTURE(words);
+    const auto errors = errors_of(words);
+    CHECK(errors.code == 1);
+    CHECK(errors.text.ends_with(line));
+    CHECK(errors.text.find('\n') == errors.text.size() - 1);
+  }
   // Nobody has to claim a makespan.
   bad = good;
   bad.erase("makespan_s");

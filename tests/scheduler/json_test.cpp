@@ -59,6 +59,15 @@ TEST_CASE("R10: every problem of an instance is one line with its place", "[sche
   CHECK(first_problem(good) == "");
   CHECK(first_problem(replaced(good, "\"memory\":2", "\"memory\":-1"))
         == "f.json:2:67: nodes[0].memory: expected an integer in 0..1000000, got -1");
+  // These two read as the same double.
+  for (const char* large : {"9007199254740993", "9007199254740992"}) {
+    CHECK(
+        first_problem(replaced(good, "\"memory\":2", std::string("\"memory\":") + large))
+        == "f.json:2:67: nodes[0].memory: expected an integer in 0..1000000, got an integer beyond "
+           "2^53");
+    CHECK(first_problem(replaced(good, "[[0,1],[1,0]]", std::string("[[0,") + large + "],[1,0]]"))
+          == "f.json:4:14: link_s: expected a number in 0..1e+15, got an integer beyond 2^53");
+  }
   CHECK(first_problem(replaced(good, "\"name\":\"t\"", "\"nam\":\"t\""))
         == "f.json:1:33: instance: unknown key \"nam\"");
   CHECK(first_problem(replaced(good, "[[0,1],[1,0]]", "[[0,-1],[1,0]]"))
