@@ -24,12 +24,12 @@ std::string one_line(const std::string& text) {
   return result;
 }
 
+bool is_of_command_line(const config_problem& p) { return p.file.starts_with(override_place); }
+
 } // namespace
 
 bool problem_list::of_command_line() const {
-  return !problems_.empty() && std::all_of(problems_.begin(), problems_.end(), [](const auto& p) {
-    return p.file == override_place;
-  });
+  return !problems_.empty() && std::all_of(problems_.begin(), problems_.end(), is_of_command_line);
 }
 
 std::string problem_list::text() const {
@@ -42,7 +42,7 @@ std::string problem_list::text() const {
     if (!result.empty())
       result += '\n';
     result += one_line(p.file);
-    if (p.line > 0)
+    if (p.line > 0 && !is_of_command_line(p))
       result += ":" + std::to_string(p.line) + ":" + std::to_string(p.column);
     result += ": " + one_line(p.text);
   }

@@ -8,11 +8,12 @@
 
 namespace skippipe::runtime {
 
-inline constexpr const char* override_place = "--set"; ///< The "file" of a --set word's problems.
+/// Begins the "file" of a --set word's problems; the word follows, and no line and column are shown.
+inline constexpr const char* override_place = "--set";
 
 /// One problem, with its place.
 struct config_problem {
-  std::string file; ///< Or "--set".
+  std::string file; ///< Or "--set key=value".
   std::uint32_t line = 0, column = 0;
   std::string text; ///< "key: expected ..., got ...".
 };

@@ -95,11 +95,12 @@ bool toml_document::override_key(const std::string& assignment, problem_list& pr
     problems.add({override_place, 0, 0, "expected key=value, got '" + assignment + "'"});
     return false;
   }
+  const auto place = std::string{override_place} + " " + assignment;
   problem_list first;
-  auto over = parse(assignment, override_place, first);
+  auto over = parse(assignment, place, first);
   if (!over) // A bare word stands for a string.
     over = parse(assignment.substr(0, equals + 1) + "'" + assignment.substr(equals + 1) + "'",
-                 override_place, problems);
+                 place, problems);
   if (!over)
     return false;
   overlay(root_, std::move(over->root_));
