@@ -119,6 +119,9 @@ int list(const certs_words& words) {
   const authority ca{words.dir};
   warn_of_expiry(ca.certificate_file());
   const auto now = security::text_of(security::wall_clock::now());
+  if (ca.issued().empty() && !words.json)
+    std::cout << "no certificate was issued yet; next: skippipe certs issue NODE --dir "
+              << words.dir << '\n';
   for (const auto& one : ca.issued()) {
     const auto* state = !one.revoked_at.empty() ? "revoked"
                         : one.not_after <= now  ? "expired"

@@ -155,10 +155,19 @@ issued_certificate authority::issue(const std::string& node, const std::vector<s
   return sign(key.get(), node, names, life);
 }
 
+key_error authority::never_issued(const std::string& node) const {
+  return key_error("no certificate was issued for '" + node + "'; `skippipe certs list --dir "
+                   + folder_.string() + "` shows all");
+}
+
 issued_certificate authority::renew(const std::string& node, std::chrono::days life, bool new_key) {
   check_life(life);
   check_node_name(node);
   const auto files = files_of(node);
+  if (!fs::exists(files.certificate)
+      && std::none_of(issued_.begin(), issued_.end(),
+                      [&](const auto& entry) { return entry.name == node; }))
+    throw never_issued(node);
   const auto old = read_certificate(files.certificate);
   auto names = alternative_names(old.get());
   std::erase(names, node);
@@ -188,8 +197,7 @@ std::size_t authority::revoke(const std::string& node) {
     ++revoked;
   }
   if (known == 0)
-    throw key_error("no certificate was issued for '" + node + "'; `skippipe certs list --dir "
-                    + folder_.string() + "` shows all");
+    throw never_issued(node);
   write_issued();
   write_revoked();
   return revoked;

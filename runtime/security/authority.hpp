@@ -67,6 +67,7 @@ private:
                          std::chrono::days life);
   issued_certificate sign(EVP_PKEY* key, const std::string& node,
                           const std::vector<std::string>& names, std::chrono::days life);
+  key_error never_issued(const std::string& node) const;
   void read_issued();
   void write_issued() const;
   void write_revoked() const;

@@ -195,6 +195,24 @@ TEST_CASE("with --json what is wrong with a file is JSON, too", "[cli][config]")
     }
 }
 
+TEST_CASE("an authority that has issued nothing says so", "[cli][certs]") {
+  scratch dir;
+  const auto keys = (dir.path / "keys").string(), at = " --dir '" + keys + "'";
+  REQUIRE(out_of("certs init" + at).code == 0);
+  const auto listed = out_of("certs list" + at);
+  CHECK(listed.code == 0);
+  CHECK(listed.text
+        == "no certificate was issued yet; next: skippipe certs issue NODE --dir " + keys + "\n");
+  CHECK(out_of("certs list --json" + at).text.empty());
+  for (const auto* what : {"renew", "revoke"}) {
+    const auto [code, text] = errors_of("certs " + std::string{what} + " paris" + at);
+    CHECK(code == 1);
+    CHECK(text
+          == "skippipe: no certificate was issued for 'paris'; `skippipe certs list --dir " + keys
+                 + "` shows all\n");
+  }
+}
+
 TEST_CASE("data prepare says when little is left to train on", "[cli][data]") {
   scratch dir;
   std::ofstream(dir.path / "a.txt") << std::string(4000, 'a');
