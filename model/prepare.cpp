@@ -150,7 +150,14 @@ prepare_result prepare_data(const prepare_options& options) {
       for (const auto& d : documents)
         if (!d.held_out)
           text += d.text;
-      train_spm(text, options.vocab_size, aside / "tokenizer.model");
+      try {
+        train_spm(text, options.vocab_size, aside / "tokenizer.model");
+      } catch (const std::runtime_error& problem) {
+        const auto more = options.inputs.size() - 1;
+        throw std::runtime_error(options.inputs.front().string()
+                                 + (more > 0 ? " and " + std::to_string(more) + " more" : "") + ": "
+                                 + problem.what());
+      }
       tokens = load_spm(aside / "tokenizer.model");
     } else {
       tokens = make_byte_tokenizer();

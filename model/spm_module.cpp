@@ -96,6 +96,29 @@ private:
   bool done_ = false;
 };
 
+/// What SentencePiece means, in words of ours where it is known, with a size that would do.
+std::string why_not(const std::string& message, std::uint32_t vocab_size) {
+  const auto number_after = [&](std::string_view words) {
+    const auto at = message.find(words);
+    const auto first =
+        at == message.npos ? at : message.find_first_of("0123456789", at + words.size());
+    return first == message.npos
+               ? std::string{}
+               : message.substr(first, message.find_first_not_of("0123456789", first) - first);
+  };
+  const auto size = "a vocabulary of " + std::to_string(vocab_size);
+  constexpr const char* key = "; --vocab-size (a job's data.vocab_size) must be ";
+  if (const auto most = number_after("to a value <="); !most.empty())
+    return "too little text for " + size + key + most + " or less";
+  if (const auto least = number_after(" vs "); !least.empty())
+    return "holds more kinds of characters than " + size + " has room for" + key + least
+           + " or more";
+  if (message.find("sentences_.empty()") != message.npos)
+    return "holds no text to train a tokenizer on; name files with text in --input";
+  return "a SentencePiece model of " + size + " could not be trained (" + message
+         + "); try another --vocab-size or more text";
+}
+
 std::string train(std::string_view text, std::uint32_t vocab_size,
                   const std::filesystem::path& model_file) {
   const std::unordered_map<std::string, std::string> settings = {
@@ -115,9 +138,7 @@ std::string train(std::string_view text, std::uint32_t vocab_size,
   line_iterator lines{text};
   const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &lines);
   if (!status.ok())
-    return "a SentencePiece model of " + std::to_string(vocab_size)
-           + " pieces could not be trained (" + std::string{status.message()}
-           + "); try another --vocab-size or more text";
+    return why_not(std::string{status.message()}, vocab_size);
   std::error_code ignored; // A list for people to read; not part of the data.
   std::filesystem::remove(model_file.parent_path() / (model_file.stem().string() + ".vocab"),
                           ignored);

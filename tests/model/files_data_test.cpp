@@ -118,6 +118,27 @@ TEST_CASE("the same documents are held out wherever the text lies", "[files]") {
   CHECK(read_file(dir / "a/train.bin") == read_file(dir / "b/train.bin"));
 }
 
+TEST_CASE("the vocabulary that is advised can be trained", "[files]") {
+  const scratch dir;
+  write_file(dir / "text.txt", "hello world\nthe quick brown fox jumps over the lazy dog\n");
+  for (const auto& [size, why, step] :
+       {std::tuple{50000u, "too little text for a vocabulary of 50000; ", 1},
+        std::tuple{100u, "holds more kinds of characters than a vocabulary of 100 has room for; ",
+                   -1}}) {
+    auto options = options_for(dir, "spm", size);
+    const auto error = error_of([&] { prepare_data(options); });
+    INFO(error);
+    const std::string key = "--vocab-size (a job's data.vocab_size) must be ";
+    REQUIRE(error.find((dir / "text.txt").string() + ": " + why + key) == 0);
+    const auto advised = std::stoul(error.substr(error.find(key) + key.size()));
+    options.vocab_size = static_cast<std::uint32_t>(static_cast<long>(advised) + step);
+    CHECK_FALSE(error_of([&] { prepare_data(options); }).empty());
+    options.vocab_size = static_cast<std::uint32_t>(advised);
+    options.out = dir / std::to_string(size);
+    CHECK(prepare_data(options).vocab == advised);
+  }
+}
+
 TEST_CASE("a second preparation of the same text does nothing", "[files]") {
   const scratch dir;
   write_file(dir / "text.txt", prose(2000));
