@@ -50,6 +50,7 @@ int with_trace(const source_words& words, const std::optional<trace::event_filte
                               : daemon::fetched_trace::newest(cluster, words.job);
   source.run_dir = fetched.folder();
   source.title = fetched.title();
+  source.chosen = words.job.empty();
   return run(source);
 }
 

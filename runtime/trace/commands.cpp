@@ -30,6 +30,13 @@ void warn(trace_streams& streams, const std::vector<std::string>& lines) {
     streams.err << "skippipe: warning: " << line << "\n";
 }
 
+/// What comes before a result: which run it is of, where nobody has named it, and what is wrong with it.
+void introduce(trace_streams& streams, const run_trace& run) {
+  if (run.chosen)
+    streams.err << "trace of " << (run.title.empty() ? run.dir.string() : run.title) << "\n";
+  warn(streams, run.warnings);
+}
+
 run_trace_result open_run(const trace_source& source, const trace::event_filter& filter) {
   auto dir = source.run_dir;
   if (dir.empty()) {
@@ -39,8 +46,10 @@ run_trace_result open_run(const trace_source& source, const trace::event_filter&
     dir = std::get<std::filesystem::path>(std::move(newest));
   }
   auto loaded = load_run_trace(dir, filter);
-  if (auto* run = std::get_if<run_trace>(&loaded))
+  if (auto* run = std::get_if<run_trace>(&loaded)) {
     run->title = source.title;
+    run->chosen = source.chosen || source.run_dir.empty();
+  }
   return loaded;
 }
 
@@ -71,7 +80,7 @@ int trace_show(const trace_source& source, const trace_selection& selection,
     return success;
   };
   if (!selection.iteration) {
-    warn(streams, run.warnings);
+    introduce(streams, run);
     const auto lines = summarize(run);
     return put(summary_json(lines), summary_text(lines));
   }
@@ -79,14 +88,14 @@ int trace_show(const trace_source& source, const trace_selection& selection,
   if (view.events.empty())
     return fail(streams, missing_iteration(run, *selection.iteration));
   if (!selection.microbatch) {
-    warn(streams, run.warnings);
+    introduce(streams, run);
     const auto lines = summarize(run, view);
     return put(summary_json(view, lines), summary_text(view, lines));
   }
   const auto told = tell_story(run, view, *selection.microbatch);
   if (const auto* line = std::get_if<std::string>(&told))
     return fail(streams, *line);
-  warn(streams, run.warnings);
+  introduce(streams, run);
   warn(streams, view.warnings);
   const auto& s = std::get<story>(told);
   return put(story_json(run, s), story_text(run, s));
@@ -100,7 +109,7 @@ int trace_explain(const trace_source& source, iteration_no iteration, trace_stre
   const auto view = view_iteration(run, iteration);
   if (view.events.empty())
     return fail(streams, missing_iteration(run, iteration));
-  warn(streams, run.warnings);
+  introduce(streams, run);
   warn(streams, view.warnings);
   const auto x = explain(run, view);
   if (source.json)
@@ -124,7 +133,7 @@ int trace_stuck(const trace_source& source, iteration_no iteration, trace_stream
   if (known.empty())
     return fail(streams, "no iteration has begun yet");
   const auto view = view_iteration(run, known.back());
-  warn(streams, run.warnings);
+  introduce(streams, run);
   warn(streams, view.warnings);
   std::optional<iteration_view> before;
   if (known.size() > 1)
@@ -179,7 +188,6 @@ int trace_export(const trace_source& source, const trace_export_options& options
   const auto& run = std::get<run_trace>(loaded);
   if (run.events.empty() && !options.iterations.empty())
     return fail(streams, missing_iteration(run, filter->first));
-  warn(streams, run.warnings);
 
   std::ofstream file(options.out_file, std::ios::binary | std::ios::trunc);
   if (!file)
@@ -188,6 +196,11 @@ int trace_export(const trace_source& source, const trace_export_options& options
   file.close();
   if (!file)
     return fail(streams, options.out_file.string() + ": could not be written (is the disk full?)");
+  introduce(streams, run);
+  if (const auto held = iterations_of(run);
+      !options.iterations.empty() && held.size() <= filter->last - filter->first)
+    streams.err << "skippipe: note: of iterations " << options.iterations << " the trace holds "
+                << ranges_text(held) << ": these are exported\n";
   if (source.json)
     put_json(streams, {{"file", options.out_file.string()},
                        {"slices", summary.slices},

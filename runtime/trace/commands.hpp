@@ -22,7 +22,8 @@ struct trace_streams {
 struct trace_source {
   std::filesystem::path run_dir;
   bool json = false;
-  std::string title; ///< What messages call the run; empty: its folder.
+  std::string title;   ///< What messages call the run; empty: its folder.
+  bool chosen = false; ///< By us: nobody has named the run, so it is said which one it is.
 };
 
 struct trace_selection {

@@ -21,6 +21,7 @@ struct run_trace {
   /// Largest of the nodes' clock uncertainties; two nodes' times may differ by twice this.
   std::int64_t clock_uncertainty_ns = 0;
   std::vector<std::string> warnings; ///< What is missing or damaged, one line each.
+  bool chosen = false;               ///< As trace_source says.
 
   /// The node's name, "node 7" where it is not known, "scheduler" for the scheduler's address.
   std::string name(node_id node) const;

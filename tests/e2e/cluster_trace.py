@@ -121,7 +121,9 @@ def compare(cluster, job, run_dir, folder):
     assert refused.stderr.count("\n") == 1 and "iteration 999 is not in the trace of job " + job in refused.stderr
     # Without a name it is the job that ran last; by the environment too.
     os.environ["SKIPPIPE_CLUSTER"] = cluster.control
-    assert call(cluster, "show").stdout == call(cluster, "show", *here).stdout
+    unnamed = call(cluster, "show")
+    assert unnamed.stdout == call(cluster, "show", *here).stdout
+    assert unnamed.stderr == "trace of job %s of the cluster at %s\n" % (job, cluster.control), unnamed
     del os.environ["SKIPPIPE_CLUSTER"]
     for words in (["follow"], ["follow", "--job", job], ["follow", "--job", "none"], ["show", "--job", "none"]):
         refused = call(cluster, *words, "--cluster", cluster.control, status=1)

@@ -47,6 +47,16 @@ TEST_CASE("skippipe trace on a run folder", "[trace][cli]") {
   CHECK(nlohmann::json::parse(run(dir.path, "show --json").out)["iterations"].size() == 2);
   CHECK(nlohmann::json::parse(run(dir.path, "explain 2 --json").out)["iteration"] == 2);
 
+  // Which one that is is said, apart from what it holds.
+  for (const char* words : {"show", "show --json", "show 2 --iteration 1", "explain 2 --json",
+                            "stuck", "export --out t.json --json"})
+    CHECK(run(dir.path, words, true).out == "trace of runs/job 1\n");
+  CHECK(run(dir.path, "show --run-dir 'runs/job 1'", true).out.empty());
+  CHECK(run(dir.path, "export --iteration 2..9 --run-dir 'runs/job 1' --out t.json", true).out
+        == "skippipe: note: of iterations 2..9 the trace holds 2: these are exported\n");
+  CHECK(run(dir.path, "export --iteration 1..2 --run-dir 'runs/job 1' --out t.json", true)
+            .out.empty());
+
   const auto named = run("/", "export --format chrome --iteration 1..2 --run-dir '"
                                   + (dir.path / "runs" / "job 1").string() + "' --out '"
                                   + (dir.path / "t.json").string() + "'");
