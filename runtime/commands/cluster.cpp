@@ -30,6 +30,30 @@ std::string text_of(const json& value) {
   return value.is_null() ? "-" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+/// Shortens what is in `column` so that the columns fit into `width`, but not to less than `least`: its beginning
+/// (of a path) or its end gives way.
+void shorten(json& rows, const std::vector<std::string>& columns, const std::string& column,
+             bool beginning, std::size_t width, std::size_t least) {
+  std::size_t all = 2 * (columns.size() - 1), own = 0;
+  for (const auto& one : columns) {
+    auto widest = one.size();
+    for (const auto& row : rows)
+      widest = std::max(widest, text_of(row.value(one, json{})).size());
+    all += widest;
+    if (one == column)
+      own = widest;
+  }
+  if (all <= width)
+    return;
+  const auto most = std::max(least, own - std::min(own, all - width));
+  for (auto& row : rows) {
+    const auto text = text_of(row.value(column, json{}));
+    if (text.size() > most)
+      row[column] = beginning ? "..." + text.substr(text.size() - most + 3)
+                              : text.substr(0, most - 3) + "...";
+  }
+}
+
 void print_table(std::ostream& out, const json& rows, const std::vector<std::string>& columns) {
   std::vector<std::size_t> widths;
   for (const auto& column : columns) {
@@ -75,11 +99,19 @@ int nodes(const words& w) {
 
 int jobs(const words& w) {
   daemon::client cluster{w.cluster};
-  const auto reply = cluster.ask("jobs");
-  if (w.json)
+  auto reply = cluster.ask("jobs");
+  if (w.json) {
     print_json(reply);
-  else
-    print_table(std::cout, reply.at("jobs"), {"id", "state", "iteration", "run_dir", "outcome"});
+    return 0;
+  }
+  auto& rows = reply.at("jobs");
+  const std::vector<std::string> columns{"id", "state", "iteration", "run_dir", "outcome"};
+  if (const auto width = columns_of_terminal(); width > 0) { // Elsewhere all of it is shown.
+    constexpr std::size_t least = 24;
+    shorten(rows, columns, "run_dir", true, width, least);
+    shorten(rows, columns, "outcome", false, width, least);
+  }
+  print_table(std::cout, rows, columns);
   return 0;
 }
 

@@ -12,6 +12,12 @@
 
 namespace skippipe::runtime {
 
+/// Of the terminal that stdout is; 0 where it is none, or does not say.
+inline std::size_t columns_of_terminal() {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 class screen {
 public:
   void draw(const std::string& text) {
