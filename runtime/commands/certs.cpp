@@ -163,24 +163,26 @@ void add_certs(CLI::App& app, command_context& context) {
     return command;
   };
   auto* making = add("init", "Make an authority", init);
-  making->add_option("--name", words->cluster, "Its name, the cluster's say")
+  making->add_option("--name", words->cluster, "The authority's name, such as the cluster's")
       ->capture_default_str();
-  making->add_option("--days", words->ca_days, "How long it holds")->capture_default_str();
+  making->add_option("--days", words->ca_days, "Days until it expires")->capture_default_str();
 
   const auto nodes = [&](CLI::App* command) {
-    command->add_option("NODE", words->nodes, "As node.name has it")->required();
+    command->add_option("NODE", words->nodes, "The node's name, as node.name in its file")
+        ->required();
   };
   const auto days = [&](CLI::App* command) {
-    command->add_option("--days", words->days, "How long it holds")->capture_default_str();
+    command->add_option("--days", words->days, "Days until it expires")->capture_default_str();
   };
   auto* issuing = add("issue", "Make key and certificate of a node", issue);
   nodes(issuing);
   days(issuing);
-  issuing->add_option("--name", words->names, "A DNS name or address of it; may be repeated");
+  issuing->add_option("--name", words->names,
+                      "A DNS name or an address that others dial the node by; may be repeated");
   auto* renewing = add("renew", "Make a new certificate of a node that has one", renew);
   nodes(renewing);
   days(renewing);
-  renewing->add_flag("--new-key", words->new_key, "For a new key, not the one it has");
+  renewing->add_flag("--new-key", words->new_key, "Make a new key, too");
   auto* revoking = add("revoke", "End all certificates of a node", revoke);
   nodes(revoking);
   add_cluster_options(*revoking, words->where);

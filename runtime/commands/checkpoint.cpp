@@ -2,6 +2,7 @@
 #include "model/checkpoint_folder.hpp"
 #include "model/checkpoint_reader.hpp"
 #include "runtime/cli.hpp"
+#include "runtime/counted.hpp"
 
 #include <cstdio>
 #include <filesystem>
@@ -60,8 +61,8 @@ int print_info(const fs::path& where, bool json) {
             << m.model.kv_heads << " kv), ffn " << m.model.ffn << ", vocab " << m.model.vocab
             << ", context " << m.model.context << ", " << dtype_name(m.model.compute)
             << "\n  stages     " << m.stages << " of " << layers << " layers, paths of "
-            << m.path_length << "\n  batch      " << m.microbatches << " microbatches of "
-            << m.microbatch_size << "\n  seed       " << m.seed
+            << m.path_length << "\n  batch      " << counted(m.microbatches, "microbatch") << " of "
+            << counted(m.microbatch_size, "sample") << "\n  seed       " << m.seed
             << (m.deterministic ? ", deterministic" : "") << "\n  tokenizer  " << m.tokenizer
             << "\n  files      " << m.files.size() << ", " << megabytes(bytes) << '\n';
   return 0;

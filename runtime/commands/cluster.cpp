@@ -230,24 +230,31 @@ void add_cluster_commands(CLI::App& app, command_context& context) {
   add("nodes", "Who is in the cluster", nodes);
   add("jobs", "Which jobs there are", jobs);
   const auto [watching, status_words] = add("status", "What the cluster does", status);
-  watching->add_flag("--watch", status_words->watch, "Again every second");
+  watching->add_flag("--watch", status_words->watch, "Show it again every second, until Ctrl-C");
   const auto [attach, attach_words] = add("attach", "Follow a job", [](const words& w) {
     return daemon::attach_job(w.cluster, w.name, w.json);
   });
-  attach->add_option("JOB", attach_words->name, "Its id")->required();
+  attach->add_option("JOB", attach_words->name, "The job's id, as `skippipe jobs` lists it")
+      ->required();
   const auto [stop, stop_words] = add("stop", "End a job after its iteration, with a checkpoint",
                                       [](const words& w) { return order(w, "stop"); });
-  stop->add_option("JOB", stop_words->name, "Its id")->required();
+  stop->add_option("JOB", stop_words->name, "The job's id, as `skippipe jobs` lists it")
+      ->required();
   const auto [drain, drain_words] =
-      add("drain", "Let a node leave", [](const words& w) { return order(w, "drain"); });
-  drain->add_option("NODE", drain_words->name, "Its name")->required();
-  drain->add_option("--deadline", drain_words->deadline, "Seconds after which it is taken as lost")
+      add("drain", "Let a node leave as soon as its stage can do without it",
+          [](const words& w) { return order(w, "drain"); });
+  drain->add_option("NODE", drain_words->name, "The node's name, as `skippipe nodes` lists it")
+      ->required();
+  drain
+      ->add_option("--deadline", drain_words->deadline,
+                   "Seconds from now after which it is taken as lost")
       ->check(CLI::Range(0.001, 1e6));
   const auto [remove, remove_words] =
       add("remove", "Take a node out at once; one that has left is listed no more",
           [](const words& w) { return order(w, w.force ? "remove by force" : "remove"); });
-  remove->add_option("NODE", remove_words->name, "Its name")->required();
-  remove->add_flag("--force", remove_words->force, "Take it as lost where it serves a stage");
+  remove->add_option("NODE", remove_words->name, "The node's name, as `skippipe nodes` lists it")
+      ->required();
+  remove->add_flag("--force", remove_words->force, "Take it as lost even while it serves a stage");
 }
 
 } // namespace skippipe::runtime

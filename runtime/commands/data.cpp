@@ -89,11 +89,13 @@ void add_data(CLI::App& app, command_context& context) {
   auto words = std::make_shared<prepare_words>();
   prepare->add_option("--input", words->options.inputs, "Text files, or folders of them")
       ->required();
-  prepare->add_option("--tokenizer", words->options.tokenizer, "byte or spm (default)")
+  prepare
+      ->add_option("--tokenizer", words->options.tokenizer,
+                   "spm: pieces of words, by SentencePiece (default); byte: 257 tokens")
       ->check(CLI::IsMember({"byte", "spm"}));
   auto* size = prepare->add_option("--vocab-size", words->options.vocab_size,
-                                   "Tokens of an spm tokenizer (default 2048)");
-  prepare->add_option("--out", words->options.out, "Folder to make")->required();
+                                   "How many tokens an spm tokenizer gets (default 2048)");
+  prepare->add_option("--out", words->options.out, "The folder to make")->required();
   prepare->add_flag("--json", words->json, "The result as one JSON object on stdout");
   prepare->callback([&context, words, size] {
     context.run = [words, size] { return run_prepare(*words, size->count() > 0); };

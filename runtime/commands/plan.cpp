@@ -154,16 +154,18 @@ int run_plan(const plan_options& given) {
 void add_plan(CLI::App& app, command_context& context) {
   auto* command = app.add_subcommand("plan", "Plan paths and task order for an instance file");
   auto o = std::make_shared<plan_options>();
-  command->add_option("--instance", o->instance_file, "The instance")->required();
+  command->add_option("--instance", o->instance_file, "The instance file (JSON)")->required();
   command->add_option("--strategy", o->strategy_name, "full, random, no-collision, cbs or skippipe")
       ->capture_default_str();
-  command->add_option("--time-limit", o->time_limit_s, "Seconds, reading and writing included")
+  command
+      ->add_option("--time-limit", o->time_limit_s,
+                   "Seconds that it may take, reading and writing included")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
-  command->add_option("--seed", o->seed, "Same seed, same first plan")
+  command->add_option("--seed", o->seed, "Of random choices: same seed, same first plan")
       ->check(at_least(0))
       ->capture_default_str();
-  command->add_option("--threads", o->threads, "Threads that search")
+  command->add_option("--threads", o->threads, "How many threads search")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   command->add_option("--from", o->from, "A running schedule to change as little as possible");

@@ -78,8 +78,9 @@ int run_simulate(const simulate_options& given) {
 void add_simulate(CLI::App& app, command_context& context) {
   auto* command = app.add_subcommand("simulate", "Check a schedule and time it exactly");
   auto o = std::make_shared<simulate_options>();
-  command->add_option("--instance", o->instance_file, "The instance")->required();
-  command->add_option("--schedule", o->schedule_file, "The schedule")->required();
+  command->add_option("--instance", o->instance_file, "The instance file (JSON)")->required();
+  command->add_option("--schedule", o->schedule_file, "The schedule file, as plan --out writes it")
+      ->required();
   command->add_flag("--contention", o->contention, "Sends of one node share its interface");
   command->add_flag("--json", o->json, "One JSON object on stdout");
   command->callback([&context, o] { context.run = [o] { return run_simulate(*o); }; });

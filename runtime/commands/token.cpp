@@ -77,7 +77,8 @@ void add_token(CLI::App& app, command_context& context) {
   add_cluster_options(*creating, words->cluster);
   creating->add_option("--config", words->config, "NODE.toml of the node that runs the scheduler");
   creating->add_option("--journal", words->journal, "The scheduler's journal folder");
-  creating->add_option("--hours", words->hours, "How long it can be used")->capture_default_str();
+  creating->add_option("--hours", words->hours, "Hours in which it can be used")
+      ->capture_default_str();
   creating->add_flag("--json", words->json, "JSON on stdout");
   creating->callback([&context, words] { context.run = [words] { return create(*words); }; });
 }

@@ -77,7 +77,8 @@ void add_show(CLI::App& trace, command_context& context) {
   auto* show =
       trace.add_subcommand("show", "The story of a microbatch; without one, what the trace holds");
   auto v = std::make_shared<values>();
-  auto* microbatch = show->add_option("MICROBATCH", v->selection.microbatch, "Its number");
+  auto* microbatch =
+      show->add_option("MICROBATCH", v->selection.microbatch, "Its number, counted from 0");
   show->add_option("--iteration", v->selection.iteration, "The iteration, counted from 1")
       ->check(counted_from_1());
   microbatch->needs("--iteration");
@@ -118,9 +119,11 @@ void add_export(CLI::App& trace, command_context& context) {
   };
   auto* exporting = trace.add_subcommand("export", "Write the trace for another program");
   auto v = std::make_shared<values>();
-  exporting->add_option("--format", v->options.format, "chrome (default)");
+  exporting->add_option("--format", v->options.format,
+                        "chrome (default), for chrome://tracing and Perfetto");
   exporting->add_option("--out", v->options.out_file, "The file to write")->required();
-  exporting->add_option("--iteration", v->options.iterations, "A..B or A (default: all)");
+  exporting->add_option("--iteration", v->options.iterations,
+                        "Which ones: A or A..B, counted from 1 (default: all)");
   add_source(*exporting, v->source);
   exporting->callback([&context, v] {
     context.run = [v] {
@@ -167,10 +170,11 @@ void add_follow(CLI::App& trace, command_context& context) {
   auto v = std::make_shared<values>();
   auto& wanted = v->follow.wanted;
   add_cluster_options(*follow, v->cluster);
-  follow->add_option("--job", wanted.job, "Its id (default: the one that runs)");
-  follow->add_option("--microbatch", wanted.microbatch, "Of this one only");
-  follow->add_option("--iteration", wanted.iteration, "Of this one only")->check(counted_from_1());
-  follow->add_option("--node", wanted.node, "Of the node with this name only");
+  follow->add_option("--job", wanted.job, "The job's id (default: the one that runs)");
+  follow->add_option("--microbatch", wanted.microbatch, "Only of this microbatch");
+  follow->add_option("--iteration", wanted.iteration, "Only of this iteration, counted from 1")
+      ->check(counted_from_1());
+  follow->add_option("--node", wanted.node, "Only of the node with this name");
   follow->add_flag("--json", v->follow.json, "A JSON object per event");
   follow->callback([&context, v] {
     context.run = [v] { return daemon::follow_trace(v->cluster, v->follow, std::cout, std::cerr); };

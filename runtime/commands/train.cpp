@@ -26,11 +26,14 @@ void add_train(CLI::App& app, command_context& context, embedded_runner run_embe
   auto* train = app.add_subcommand("train", "Train a model as a job file says");
   auto words = std::make_shared<train_words>();
   train->add_option("JOB", words->file, "The job's TOML file")->required();
-  train->add_option("--run-dir", words->run_dir, "Folder of this run (default runs/NAME-N)");
-  train->add_option("--resume", words->resume, "Go on from a run folder or a checkpoint");
-  auto* iterations =
-      train->add_option("--iterations", words->iterations, "Stop after this iteration (the total)")
-          ->check(at_least(1));
+  train->add_option("--run-dir", words->run_dir,
+                    "Folder for this run, new or empty (default runs/NAME-N)");
+  train->add_option("--resume", words->resume,
+                    "Go on with a run: its folder, or one of its checkpoints");
+  auto* iterations = train
+                         ->add_option("--iterations", words->iterations,
+                                      "Stop after this iteration, counted from the run's first")
+                         ->check(at_least(1));
   auto* seed = train->add_option("--seed", words->seed, "Overrides train.seed")->check(at_least(0));
   train->add_option("--set", words->overrides, "Overrides a key: --set train.lr=1e-3")
       ->allow_extra_args(false);

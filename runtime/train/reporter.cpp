@@ -1,6 +1,7 @@
 #include "runtime/train/reporter.hpp"
 
 #include "runtime/cli.hpp"
+#include "runtime/counted.hpp"
 #include "runtime/terminal.hpp"
 #include "runtime/train/events.hpp"
 
@@ -110,8 +111,9 @@ void reporter::started(const run_summary& run) {
   view_ = progress_view{run.committed, last_, emulated ? run.time_scale : 1};
   done_ = run.committed;
   const auto m = static_cast<double>(run.microbatches);
-  say(format("run: %s, %u stages on %u nodes, %u microbatches of %u samples per iteration",
-             run.run_dir.c_str(), run.stages, run.nodes, run.microbatches, run.microbatch_size));
+  say("run: " + run.run_dir + ", " + counted(run.stages, "stage") + " on "
+      + counted(run.nodes, "node") + ", " + counted(run.microbatches, "microbatch") + " of "
+      + counted(run.microbatch_size, "sample") + " per iteration");
   say(format("plan: %s, %.0f%% of the microbatches skip stages, %.0f%% swap stages",
              run.strategy.c_str(), 100 * run.skipping / m, 100 * run.swapping / m));
   if (emulated)
