@@ -3,6 +3,7 @@
 #include "runtime/commands/cluster_option.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/daemon/submission.hpp"
+#include "runtime/train/go_on.hpp"
 #include "runtime/train/training_run.hpp"
 
 #include <memory>
@@ -19,6 +20,21 @@ struct train_words {
   std::uint64_t seed = 0;
   bool json = false, detach = false;
 };
+
+/// The command that goes on with what these words begin, once --resume RUN is added.
+std::string to_go_on(const train_words& words, bool seeded) {
+  std::string command = "skippipe train " + shell_word(words.file);
+  const auto add = [&](const char* option, const std::string& value) {
+    command += std::string{" "} + option + " " + shell_word(value);
+  };
+  for (const auto& word : words.overrides)
+    add("--set", word);
+  if (seeded)
+    add("--seed", std::to_string(words.seed));
+  if (words.iterations != 0)
+    add("--iterations", std::to_string(words.iterations));
+  return command;
+}
 
 } // namespace
 
@@ -43,12 +59,13 @@ void add_train(CLI::App& app, command_context& context, embedded_runner run_embe
   train->add_flag("--json", words->json, "One JSON object per line on stdout");
   train->callback([&context, words, iterations, seed, run_embedded] {
     context.run = [words, iterations, seed, run_embedded] {
+      const auto command = to_go_on(*words, seed->count() > 0);
       auto overrides = words->overrides;
       if (seed->count() > 0)
         overrides.push_back("train.seed=" + std::to_string(words->seed));
       if (run_embedded == nullptr)
         return daemon::submit_job(words->cluster,
-                                  {words->file, overrides, words->run_dir, words->resume,
+                                  {words->file, overrides, words->run_dir, words->resume, command,
                                    words->iterations, words->detach, words->json});
       if (words->detach)
         throw command_error("--detach goes with --cluster", exit_usage);
@@ -61,6 +78,7 @@ void add_train(CLI::App& app, command_context& context, embedded_runner run_embe
       request.run_dir = words->run_dir;
       request.resume = words->resume;
       request.json = words->json;
+      request.command = command;
       if (iterations->count() > 0)
         request.last = words->iterations;
       return run_embedded(request);

@@ -1,6 +1,7 @@
 #include "runtime/config/job_config.hpp"
 
 #include "runtime/config/file_kind.hpp"
+#include "runtime/config/job_text.hpp"
 #include "runtime/config/toml_document.hpp"
 #include "scheduler/path_rules.hpp"
 
@@ -273,6 +274,7 @@ std::optional<job_config> read_job(const toml_document& document, problem_list& 
   if (is_of_other_kind(document, file_kind::job, problems))
     return std::nullopt;
   job_config job;
+  job.text = text_of(document);
   {
     table_reader root{document, "", problems};
     for (const auto& name : tables_of(file_kind::job))

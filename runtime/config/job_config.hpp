@@ -37,6 +37,7 @@ struct data_config {
 
 struct job_config {
   std::string name = "job";
+  std::string text; ///< As it was given: see job_text.hpp.
   model::model_options model;
   pipeline_config pipeline;
   scheduler::path_limits limits;

@@ -2,11 +2,14 @@
 
 #include "model/file_io.hpp"
 #include "runtime/cli.hpp"
+#include "runtime/output.hpp"
 #include "runtime/train/events.hpp"
+#include "runtime/train/go_on.hpp"
 #include "runtime/train/job_data.hpp"
 #include "runtime/train/stop_signal.hpp"
 
 #include <atomic>
+#include <csignal>
 #include <iostream>
 
 namespace skippipe::runtime::daemon {
@@ -23,7 +26,6 @@ public:
       : report_(json), json_(json), leaving_(detach), sends_data_(sends_data) {}
 
   reporter& report() { return report_; }
-  const std::string& job() const { return job_; }
 
   void show(const json& event, client& cluster) {
     const auto what = event.value("event", "");
@@ -42,6 +44,11 @@ public:
       print_json(event);
     else
       events::tell(event, report_);
+    if (report_.output_lost()) { // Nobody reads any more; the job needs nobody who does.
+      leaving_ = true;
+      if (!sends_data_)
+        cluster.stop_following();
+    }
   }
 
   /// Any thread.
@@ -55,15 +62,18 @@ public:
       cluster.stop_following();
   }
 
-  /// The exit code once following has ended.
-  int finish(bool ended, const std::string& where) {
+  /// The exit code once following has ended. `at`: the words that say which cluster.
+  int finish(bool ended, const std::string& at) {
     if (!failure_.empty())
       throw command_error("job " + job_ + " failed: " + failure_);
+    const auto left = ended ? "job " + job_ + " has ended; skippipe jobs" + at + " says how"
+                            : "job " + job_ + " goes on; skippipe attach " + job_ + at
+                                  + " follows it again, skippipe stop " + job_ + at + " ends it";
+    if (report_.output_lost())
+      throw command_error(output_problem() + "; " + left);
     if (!ended) {
       report_.end_of_bar();
-      std::cerr << "job " << job_ << " goes on; skippipe attach " << job_ << " --cluster " << where
-                << " follows it again, skippipe stop " << job_ << " --cluster " << where
-                << " ends it\n";
+      std::cerr << left << '\n';
     }
     return 0;
   }
@@ -76,10 +86,17 @@ private:
   std::string job_, failure_;
 };
 
+/// The words that say which cluster, and how it is spoken to.
+std::string words_of(const cluster_words& where, const client& cluster) {
+  return " --cluster " + shell_word(cluster.where())
+         + (where.keys.empty() ? "" : " --keys " + shell_word(where.keys));
+}
+
 } // namespace
 
 int submit_job(const cluster_words& where, const submission& what) {
   stop_signal signals;
+  std::signal(SIGPIPE, SIG_IGN);
   problem_list problems;
   const auto job = load_job(what.file, what.overrides, problems);
   if (!job)
@@ -89,6 +106,8 @@ int submit_job(const cluster_words& where, const submission& what) {
   open_data(data, *job);
 
   client cluster{where};
+  const auto at = words_of(where, cluster);
+  view.report().goes_on_with(what.command + at);
   signals.watch([&] { view.leave(cluster); });
   submit_request request;
   request.file = what.file.filename();
@@ -102,16 +121,19 @@ int submit_job(const cluster_words& where, const submission& what) {
     request.resume = std::filesystem::absolute(what.resume);
   const bool ended = cluster.submit(std::move(request), data,
                                     [&](const json& event) { view.show(event, cluster); });
-  return view.finish(ended, cluster.where());
+  return view.finish(ended, at);
 }
 
 int attach_job(const cluster_words& where, const std::string& job, bool json_wanted) {
   stop_signal signals;
+  std::signal(SIGPIPE, SIG_IGN);
   viewer view{json_wanted, false, false};
   client cluster{where};
+  const auto at = words_of(where, cluster);
+  view.report().goes_on_with("with the job's file, skippipe train JOB.toml" + at);
   signals.watch([&] { view.leave(cluster); });
   const bool ended = cluster.follow(job, [&](const json& event) { view.show(event, cluster); });
-  return view.finish(ended, cluster.where());
+  return view.finish(ended, at);
 }
 
 } // namespace skippipe::runtime::daemon

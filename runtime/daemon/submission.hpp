@@ -14,6 +14,7 @@ struct submission {
   std::filesystem::path file;
   std::vector<std::string> overrides;
   std::string run_dir, resume; ///< On the scheduler's machine.
+  std::string command;         ///< How it goes on later, once --cluster and --resume are added.
   std::uint64_t last = 0;      ///< 0: as the job says.
   bool detach = false, json = false;
 };

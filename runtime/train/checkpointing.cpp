@@ -1,10 +1,16 @@
 #include "runtime/train/checkpointing.hpp"
 
+#include "model/file_io.hpp"
+#include "runtime/config/job_text.hpp"
+#include "runtime/counted.hpp"
+#include "runtime/train/run_folder.hpp"
+
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
 
 namespace skippipe::runtime {
@@ -49,8 +55,8 @@ void check_fits(const model::checkpoint_manifest& m, const job_config& job, std:
       || (m.microbatches != job.microbatches() && !job.pipeline.deterministic))
     note("the microbatches of an iteration differ from the checkpoint's: the data order changes");
   else if (m.microbatches != job.microbatches())
-    note("keeping the checkpoint's " + std::to_string(m.microbatches)
-         + " microbatches an iteration, shared out among the origins (pipeline.deterministic)");
+    note("keeping the checkpoint's " + counted(m.microbatches, "microbatch")
+         + " an iteration, shared out among the origins (pipeline.deterministic)");
   const bool same_stages = m.stages == job.pipeline.stages;
   const bool both_full =
       m.path_length == m.stages && job.pipeline.path_length == job.pipeline.stages;
@@ -68,6 +74,10 @@ checkpointing::checkpointing(const job_config& job, const model::dataset& data,
   std::tie(source_, run_dir_) = find_source(resume, note);
   const auto manifest = model::checkpoint_reader{source_}.manifest();
   check_fits(manifest, job, data_checksum_, source_, note);
+  if (const auto before = run_dir_ / run_job; fs::exists(before))
+    if (const auto keys = differences(job.text, model::read_text(before)); !keys.empty())
+      note("note: the job is given otherwise than the run's was, and counts as it is given now: "
+           + keys);
   committed_ = manifest.iteration;
   microbatches_ = manifest.microbatches;
   newest_ = source_;
@@ -88,6 +98,9 @@ void checkpointing::open(const fs::path& run_dir) {
     journal_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (!problem)
     model::clean_checkpoints(root_);
+  if (!problem && journal_ >= 0)
+    std::ofstream{run_dir / run_job} << "# What the run is of, --set and --seed included.\n"
+                                     << job_.text;
   if (problem || journal_ < 0)
     throw std::runtime_error(run_dir.string() + ": cannot be written: "
                              + (problem ? problem.message() : std::strerror(errno))

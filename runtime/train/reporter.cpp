@@ -4,6 +4,7 @@
 #include "runtime/counted.hpp"
 #include "runtime/terminal.hpp"
 #include "runtime/train/events.hpp"
+#include "runtime/train/go_on.hpp"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -29,15 +30,15 @@ std::string format(const char* pattern, Ts... values) {
   return text;
 }
 
-std::string how_to_go_on(const std::filesystem::path& checkpoint) {
-  return "to go on: skippipe train JOB.toml --resume "
-         + checkpoint.parent_path().parent_path().string();
-}
-
 } // namespace
 
 reporter::reporter(bool json)
     : json_(json), terminal_(!json && redraws(STDOUT_FILENO)), view_(0, 0) {}
+
+void reporter::goes_on_with(const std::string& command) {
+  std::lock_guard guard{mutex_};
+  command_ = command;
+}
 
 void reporter::erase_bar() {
   if (std::exchange(bar_shown_, false))
@@ -221,6 +222,11 @@ std::string reporter::unheard(const std::filesystem::path& checkpoint) const {
   std::lock_guard guard{mutex_};
   return outcome(checkpoint)
          + (done_ < last_ && !checkpoint.empty() ? "; " + how_to_go_on(checkpoint) : "");
+}
+
+std::string reporter::how_to_go_on(const std::filesystem::path& checkpoint) const {
+  return "to go on: " + command_ + " --resume "
+         + shell_word(checkpoint.parent_path().parent_path().string());
 }
 
 std::string reporter::outcome(const std::filesystem::path& checkpoint) const {

@@ -32,6 +32,7 @@ run_summary summary_of(const std::filesystem::path& run_dir, const job_config& j
 class reporter {
 public:
   explicit reporter(bool json);
+  void goes_on_with(const std::string& command); ///< Once --resume RUN is added.
 
   void preparing(const std::string& what, double done);
   void prepared(const std::filesystem::path& dir, const model::prepare_result& result);
@@ -55,12 +56,14 @@ private:
   void erase_bar();
   void draw_bar();
   std::string outcome(const std::filesystem::path& checkpoint) const;
+  std::string how_to_go_on(const std::filesystem::path& checkpoint) const;
 
   mutable std::mutex mutex_;
   bool json_;
   bool terminal_;
   bool bar_shown_ = false;
   bool stopping_ = false;
+  std::string command_ = "skippipe train";
   std::string preparing_;
   progress_view view_;
   iteration_no last_ = 0;

@@ -1,13 +1,16 @@
 #include "runtime/train/run_folder.hpp"
 
 #include "model/checkpoint_folder.hpp"
+#include "runtime/train/go_on.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 
@@ -40,15 +43,39 @@ fs::path create_run_folder(const fs::path& wanted, const std::string& name) {
   }
 }
 
+namespace {
+
+/// What a run makes in its folder, apart from checkpoints; the lock is there first.
+constexpr const char* remains[] = {"journal", "trace", "plans", run_job};
+
+bool is_of_a_run(const fs::path& dir) {
+  const auto has = [&](const char* name) {
+    std::error_code unreadable;
+    return fs::exists(dir / name, unreadable);
+  };
+  return has("lock") || has("checkpoints")
+         || std::any_of(std::begin(remains), std::end(remains), has);
+}
+
+} // namespace
+
 void refuse_used_folder(const fs::path& wanted) {
-  if (!wanted.empty() && !model::list_checkpoints(wanted / "checkpoints").empty())
+  if (wanted.empty())
+    return;
+  if (!model::list_checkpoints(wanted / "checkpoints").empty())
     throw std::runtime_error(wanted.string() + ": holds a run already; go on with --resume "
                              + wanted.string() + ", or choose another folder with --run-dir");
+  std::error_code unreadable; // Then making the run's files says more.
+  if (fs::is_directory(wanted, unreadable) && !fs::is_empty(wanted, unreadable) && !unreadable
+      && !is_of_a_run(wanted))
+    throw std::runtime_error(wanted.string()
+                             + ": holds something else than a run; choose an empty or a new folder "
+                               "with --run-dir");
 }
 
 fs::path set_remains_aside(const fs::path& dir) {
   fs::path aside;
-  for (const char* name : {"journal", "trace", "plans"}) {
+  for (const char* name : remains) {
     if (!fs::exists(dir / name))
       continue;
     for (int n = 1; aside.empty(); ++n)
@@ -75,13 +102,12 @@ run_folder_lock::run_folder_lock(const fs::path& dir)
 
 run_folder_lock::~run_folder_lock() { ::close(file_); }
 
-std::string left_behind(const fs::path& dir) {
+std::string left_behind(const fs::path& dir, const std::string& command) {
   return model::list_checkpoints(dir / "checkpoints").empty()
              ? "stopped at once; " + dir.string()
                    + " is left without a checkpoint and can be removed"
-             : "stopped at once; to go on from the newest checkpoint: skippipe train JOB.toml "
-               "--resume "
-                   + dir.string();
+             : "stopped at once; to go on from the newest checkpoint: " + command + " --resume "
+                   + shell_word(dir.string());
 }
 
 } // namespace skippipe::runtime

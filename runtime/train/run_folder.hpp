@@ -11,8 +11,11 @@ namespace skippipe::runtime {
 std::filesystem::path create_run_folder(const std::filesystem::path& wanted,
                                         const std::string& name);
 
-/// A new run must not mix with an older one. Throws std::runtime_error with one line where `wanted` holds
-/// checkpoints; nothing is changed then.
+/// The job that a run is of, overrides included; people put a job.toml of theirs beside it.
+inline constexpr const char* run_job = "given-job.toml";
+
+/// A new run must not mix with an older one, nor with anything else. Throws std::runtime_error with one line
+/// where `wanted` holds checkpoints, or something and no run; nothing is changed then.
 void refuse_used_folder(const std::filesystem::path& wanted);
 
 /// What a run that never came to a checkpoint left there is moved into earlier-N below it. Returns that
@@ -32,7 +35,7 @@ private:
   int file_;
 };
 
-/// What to say of the folder of a run that ends at once: one line.
-std::string left_behind(const std::filesystem::path& dir);
+/// What to say of the folder of a run that ends at once: one line. `command`: see training_request.
+std::string left_behind(const std::filesystem::path& dir, const std::string& command);
 
 } // namespace skippipe::runtime

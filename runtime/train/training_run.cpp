@@ -32,6 +32,7 @@ int run_training(const training_request& request) {
   const iteration_no last = request.last.value_or(job.optimizer.total_iterations);
   stop_signal signals;
   reporter report{request.json};
+  report.goes_on_with(request.command);
 
   const auto data_dir = ensure_data(job, report);
   const auto data = open_data(data_dir, job);
@@ -102,7 +103,7 @@ int run_training(const training_request& request) {
       // Straight to stderr: whoever holds the reporter may be blocked.
       [&] {
         const char* bar_end = redraws(STDOUT_FILENO) ? "\n" : "";
-        std::cerr << bar_end + left_behind(run_dir) + "\n" << std::flush;
+        std::cerr << bar_end + left_behind(run_dir, request.command) + "\n" << std::flush;
       });
   const auto failure = cluster.run();
   report.end_of_bar();

@@ -18,6 +18,7 @@ struct training_request {
   std::filesystem::path resume;     ///< A run folder or a checkpoint; empty: a fresh start.
   std::optional<iteration_no> last; ///< Where to stop; the schedule keeps total_iterations.
   bool json = false;
+  std::string command; ///< How it goes on later, once --resume RUN is added.
 };
 
 /// Runs in front until done, Ctrl-C or failure; returns the exit code. User errors throw

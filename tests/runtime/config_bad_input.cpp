@@ -1,6 +1,8 @@
 // What a wrong job file is answered with: the place, the key, what was expected.
 #include "config_fixture.hpp"
 
+#include "runtime/config/job_text.hpp"
+
 #include <catch2/catch.hpp>
 
 using namespace skippipe;
@@ -174,4 +176,37 @@ TEST_CASE("--set is checked like the file", "[config]") {
     INFO(word);
     CHECK(problems_of(sound_job, {word}).substr(0, line.size()) == line);
   }
+}
+
+TEST_CASE("two jobs differ in what is given", "[config]") {
+  using namespace skippipe::runtime;
+  const auto given = [](const std::string& text, const std::vector<std::string>& words) {
+    problem_list problems;
+    auto document = toml_document::parse(text, "f", problems);
+    REQUIRE(document);
+    for (const auto& word : words)
+      document->override_key(word, problems);
+    CHECK(problems.empty());
+    return text_of(*document);
+  };
+  const std::string job = "[train]\nlr = 1e-3 # slow\nseed = 3\n[cluster]\nreplicas = [2, 1]\n"
+                          "[data]\ndir = 'here'\n";
+  const auto before = given(job, {});
+  CHECK(
+      differences(
+          given("[data]\ndir='there'\n[cluster]\nreplicas=[2,1]\n[train]\nseed=3\nlr=0.001\n", {}),
+          before)
+          .empty());
+  CHECK(differences(
+            given(job, {"train.lr=2e-3", "train.clip=1.5", "cluster.replicas=[1,2]", "job.name=b"}),
+            before)
+        == "cluster.replicas ([ 1, 2 ], was [ 2, 1 ]), job.name ('b', was not given), train.clip "
+           "(1.5, was not given), train.lr (0.002, was 0.001)");
+  CHECK(differences(before, given(job, {"train.weight_decay=0"}))
+        == "train.weight_decay (not given, was 0)");
+  CHECK(differences(before, "no TOML").empty());
+  std::vector<std::string> many;
+  for (int n = 0; n < 12; ++n)
+    many.push_back("model.k" + std::to_string(10 + n) + "=1");
+  CHECK(differences(given(job, many), before).ends_with("model.k19 (1, was not given) and 2 more"));
 }
