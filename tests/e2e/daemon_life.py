@@ -4,14 +4,20 @@
 usage: daemon_life.py SKIPPIPE SOURCE_DIR
 """
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import re
+import shlex
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import urllib.request
 
 from local_cluster import SMALL_MODEL, Cluster, Daemon, prepare_data, wait_until
@@ -110,6 +116,72 @@ def alone(program, folder):
     done = run(program, folder, "train", "one.toml", "--cluster", control, "--json")
     assert node.end(signal.SIGTERM) == 0
     assert " B " not in story(program, folder, done), story(program, folder, done)
+
+
+def unread(program, folder):
+    """Whoever follows a job and is read no more leaves it; what is said of going on goes on."""
+    node = Node(program, folder)
+    control = node.wait_ready()["control"]
+    (folder / "on.toml").write_text(JOB % (1, 100000, 1))
+    words = ["train", "on.toml", "--cluster", control, "--set", "train.clip=2"]
+    start = lambda *words: subprocess.Popen([program, *words], cwd=folder, stdout=subprocess.PIPE,
+                                            stderr=subprocess.PIPE, text=True)
+    def begun(process, begin):
+        while not process.stdout.readline().startswith(begin):
+            assert process.poll() is None, process.stderr.read()
+
+    follows = start(*words, "--json")
+    begun(follows, '{"clip_factor"')
+    job = json.loads(run(program, folder, "jobs", "--cluster", control, "--json").stdout)["jobs"][-1]["id"]
+    left = "skippipe: standard output cannot be written: Broken pipe; job %s goes on; skippipe attach %s --cluster %s " \
+           "follows it again, skippipe stop %s --cluster %s ends it" % (job, job, control, job, control)
+    for process in (follows, start("attach", job, "--cluster", control, "--json")):
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read().splitlines()
+        assert process.wait(30) == 1 and said[-1] == left, said
+    # A command that has the job's file says it in full.
+    follows = start("attach", job, "--cluster", control)
+    begun(follows, "iteration ")
+    run(program, folder, "stop", job, "--cluster", control)
+    said = follows.communicate(timeout=60)[0].splitlines()[-1]
+    begin = "to go on: with the job's file, skippipe train JOB.toml --cluster %s --resume /" % control
+    assert said.startswith(begin), said
+    follows = start(*words)
+    begun(follows, "iteration ")
+    job = json.loads(run(program, folder, "jobs", "--cluster", control, "--json").stdout)["jobs"][-1]["id"]
+    run(program, folder, "stop", job, "--cluster", control)
+    said = follows.communicate(timeout=60)[0].splitlines()
+    begin = "to go on: skippipe train on.toml --set train.clip=2 --cluster %s --resume /" % control
+    assert said[-1].startswith(begin), said
+    at = int(re.search(r"done after iteration (\d+); ", said[-2])[1])
+    again = shlex.split(said[-1].split(": ", 1)[1])
+    on = run(program, folder, *again[1:], "--iterations", str(at + 1))
+    assert on.returncode == 0 and "resumed after iteration %d\n" % at in on.stdout, on
+    # A terminal shows a table that fits, a file all of it.
+    whole = run(program, folder, "jobs", "--cluster", control).stdout
+    shown = on_terminal(80, [program, "jobs", "--cluster", control], folder)
+    assert max(map(len, whole.splitlines())) > 80 >= max(map(len, shown.splitlines())), (whole, shown)
+    assert "  ..." in shown and "..." not in whole and len(shown.splitlines()) == len(whole.splitlines()), (whole, shown)
+    assert node.end(signal.SIGTERM) == 0
+
+
+def on_terminal(columns, words, folder):
+    """What a command writes to a terminal that wide."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        os.chdir(folder)
+        os.execv(words[0], words)
+    text = b""
+    try:
+        while part := os.read(terminal, 4096):
+            text += part
+    except OSError:  # Nobody writes to it any more.
+        pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, text
+    return text.decode().replace("\r\n", "\n")
 
 
 def taken_ports(program, folder):
@@ -255,6 +327,7 @@ def main():
         prepare_data(program, source, folder / "data")
         checks(program, folder)
         alone(program, folder)
+        unread(program, folder)
         taken_ports(program, folder)
         systemd(program, folder)
         members(program, source, folder)

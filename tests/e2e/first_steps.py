@@ -72,6 +72,16 @@ def run_folders(program, folder):
     line = refused(folder, program, "train", "two.toml", "--run-dir", "taken")
     assert "taken: holds a run already; go on with --resume taken, or choose another folder" in line, line
     assert contents(taken) == before, "a refusal changes nothing"
+    # Nor with what is no run.
+    other = folder / "other"
+    other.mkdir()
+    (other / "letter.txt").write_text("of somebody's own")
+    before = contents(other)
+    line = refused(folder, program, "train", "two.toml", "--run-dir", "other")
+    assert line == "skippipe: other: holds something else than a run; choose an empty or a new folder with --run-dir\n"
+    assert contents(other) == before, "a refusal changes nothing"
+    (folder / "empty").mkdir()
+    assert run(folder, program, "train", "two.toml", "--run-dir", "empty").returncode == 0
     # Without a checkpoint there is nothing to go on from: what is left makes room.
     died = folder / "died"
     (died / "trace").mkdir(parents=True)
@@ -86,8 +96,8 @@ def run_folders(program, folder):
 def stopped_at_once(program, folder):
     """The second Ctrl-C says what is left of the run."""
     for every, left in ((0, "stopped at once; gone is left without a checkpoint and can be removed"),
-                        (1, "stopped at once; to go on from the newest checkpoint: skippipe train JOB.toml "
-                            "--resume gone")):
+                        (1, "stopped at once; to go on from the newest checkpoint: skippipe train long.toml "
+                            "--set checkpoint.every=1 --resume gone")):
         process = subprocess.Popen([program, "train", "long.toml", "--run-dir", "gone", "--json", "--set",
                                     "checkpoint.every=%d" % every], cwd=folder, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
@@ -129,7 +139,7 @@ def unread(program, folder):
         err = process.stderr.read().splitlines()
         assert process.wait(timeout=60) == 1, (process.returncode, err)
         said = re.fullmatch(r"skippipe: standard output cannot be written: Broken pipe; done after iteration (\d+); "
-                            "checkpoint (.*); to go on: skippipe train JOB.toml --resume (.*)", err[-1])
+                            "checkpoint (.*); to go on: skippipe train long.toml --resume (.*)", err[-1])
         assert said and said[3] == where and said[2].endswith("%08d" % int(said[1])), err
         assert run(folder, program, "checkpoint", "verify", said[2]).returncode == 0
         on = run(folder, program, "train", "long.toml", "--resume", where, "--iterations", int(said[1]) + 1)

@@ -92,6 +92,16 @@ def main():
                            "pipeline.stages=2", "--set", "pipeline.path_length=2", "--set", "cluster.nodes=2")
         if "routes change" not in text:
             sys.exit("resuming skipped paths on other stages did not say that routes change: " + text)
+        # What is given otherwise is said, and counts from then on.
+        words = ["skipping.toml", "--resume", "skipping-half", "--set", "train.clip=2", "--seed", "4"]
+        now = "counts as it is given now: "
+        for start, expected in (
+                (HALF + 1, ("cluster.nodes (4, was 2)", "pipeline.path_length (3, was 2)",
+                            "train.clip (2, was not given)", "train.seed (4, was 3)")), (HALF + 2, ())):
+            _, _, text = train(program, folder, *words, "--iterations", str(start))
+            said = [line for line in text.splitlines() if now in line]
+            if len(said) != bool(expected) or not all(one in said[0] for one in expected) or "data.dir" in text:
+                sys.exit("resuming with other settings said: " + text)
     print("resumed runs equal the undisturbed ones to the last bit")
 
 
