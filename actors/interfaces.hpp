@@ -26,6 +26,13 @@ struct task_done {
   std::string error; ///< Empty: well.
 };
 
+/// The executor to the stage: what tasks take at a node that has none.
+struct idle_measured {
+  std::int64_t forward_ns = 0;
+  std::int64_t backward_ns = 0;
+  std::string error; ///< Empty: well.
+};
+
 /// The optimizer step of a commit has ended.
 struct update_done {
   iteration_no iteration = 0;
@@ -105,6 +112,8 @@ using stage_actor = caf::typed_actor<
     caf::reacts_to<inbound>,
     // The compute worker is done with a task.
     caf::reacts_to<task_done>,
+    // It has measured what it would take if there were any.
+    caf::reacts_to<idle_measured>,
     // Adopts a plan from the next iteration that asks for it.
     caf::reacts_to<set_plan>,
     // Iterations up to the limit may run.
@@ -221,6 +230,7 @@ using scheduler_actor = caf::typed_actor<
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::stage_actor)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::inbound)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::task_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::idle_measured)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::update_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::iteration_begin)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skippipe::actors::loss_known)

@@ -100,6 +100,7 @@ void node_state::adopt(shard_built& built) {
   stage_opts.origin = origin_handle;
   stage_opts.reducer = reducer_handle;
   stage_opts.node = node_actor{self};
+  stage_opts.measures_idle = options.warm_up.microbatches > 0;
   stage_handle = self->spawn<caf::monitored>(stage, std::move(stage_opts));
   if (origin_handle)
     self->send(origin_handle, stage_handle);

@@ -137,6 +137,7 @@ void stage_state::enter(attempt_no attempt) {
   if (!plan_.paths.empty())
     self_->send(options_.origin, iteration_begin{iteration_, attempt_, plan_.version, plan_.paths});
   pump();
+  measure_if_idle();
   reduce_if_done(); // A replica that the plan gives nothing to do has its part in the sum.
 }
 
@@ -236,6 +237,7 @@ stage_actor::behavior_type stage(stage_actor::stateful_pointer<stage_state> self
   return {
       [self](inbound& message) { self->state.accept(message); },
       [self](task_done& result) { self->state.finish(result); },
+      [self](const idle_measured& seen) { self->state.idle_known(seen); },
       [self](set_plan& order) { self->state.adopt(order); },
       [self](const proceed& order) { self->state.allow(order.limit, order.plan); },
       [self](const commit& order) { self->state.apply(order); },

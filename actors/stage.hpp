@@ -25,6 +25,8 @@ struct stage_options {
   origin_actor origin; ///< Stage 0 only.
   reducer_actor reducer;
   node_actor node; ///< Told of failures.
+  bool measures_idle =
+      false; ///< Where costs are followed: also those of a node that has nothing to do.
 };
 
 struct stage_state {
@@ -33,6 +35,7 @@ struct stage_state {
   void start(stage_actor::pointer self, stage_options options);
   void accept(inbound& message);
   void finish(task_done& result);
+  void idle_known(const idle_measured& seen);
   void adopt(set_plan& order);
   void allow(iteration_no limit, plan_version plan);
   void apply(const commit& order);
@@ -61,6 +64,7 @@ private:
   void run_evaluation(inbound work);
   void submit(work_kind kind, microbatch work, std::size_t index,
               std::function<void(task_done&)> body);
+  void measure_if_idle();
   void reduce_if_done();
   void pass_on(microbatch work, payload tensor);
   void transmit(microbatch work, payload tensor);
@@ -84,7 +88,9 @@ private:
   bool updating_ = false; ///< Parameters are not those of the running iteration yet.
   bool busy_ = false;     ///< One task at the executor at a time.
   bool reducing_ = false;
-  std::int64_t wakes_ns_ = 0; ///< When the last reminder that was asked for comes.
+  bool measuring_ = false;            ///< The shard runs a microbatch that is none.
+  std::int64_t measure_again_ns_ = 0; ///< Not before.
+  std::int64_t wakes_ns_ = 0;         ///< When the last reminder that was asked for comes.
   task_queue queue_;
   credit_window window_;
   std::map<std::size_t, inbound> inputs_;        ///< Of ready tasks, by index.

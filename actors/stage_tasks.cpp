@@ -143,8 +143,50 @@ void stage_state::finish(task_done& result) {
   reduce_if_done();
 }
 
+/// A node that was slow and has nothing to do any more would never be seen to have recovered. So it runs a
+/// microbatch that is none, for a twentieth of the time at most. Origins always have their own.
+void stage_state::measure_if_idle() {
+  if (!options_.measures_idle || options_.stage == 0 || !plan_.order.empty() || measuring_
+      || options_.env->time->now_ns() < measure_again_ns_)
+    return;
+  measuring_ = true;
+  auto seen = std::make_shared<idle_measured>();
+  const auto timed = [env = options_.env, seen](std::int64_t& took, const auto& body) {
+    const auto began = env->compute->began_ns(env->time->now_ns());
+    try {
+      body();
+    } catch (const std::exception& problem) {
+      seen->error = problem.what();
+    }
+    took = env->time->now_ns() - began;
+  };
+  options_.env->compute->submit(work_kind::forward, [timed, seen, shard = options_.shard] {
+    timed(seen->forward_ns, [&] { shard->forward(0, shard->blank()); });
+  });
+  options_.env->compute->submit(
+      work_kind::backward, [timed, seen, shard = options_.shard, target = stage_actor{self_}] {
+        if (seen->error.empty())
+          timed(seen->backward_ns, [&] { shard->backward(0, shard->blank()); });
+        shard->reset(); // As if it had not been.
+        caf::anon_send(target, std::move(*seen));
+      });
+}
+
+void stage_state::idle_known(const idle_measured& seen) {
+  measuring_ = false;
+  if (!seen.error.empty())
+    return fail(seen.error);
+  const auto took = seen.forward_ns + seen.backward_ns;
+  measure_again_ns_ = options_.env->time->now_ns() + 19 * took;
+  if (entered_ && plan_.order.empty()) { // Else it has real ones again.
+    sums_.add(task_kind::forward, seen.forward_ns);
+    sums_.add(task_kind::backward, seen.backward_ns);
+  }
+  reduce_if_done();
+}
+
 void stage_state::reduce_if_done() {
-  if (!entered_ || updating_ || !queue_.all_done() || std::exchange(reducing_, true))
+  if (!entered_ || updating_ || measuring_ || !queue_.all_done() || std::exchange(reducing_, true))
     return;
   options_.env->record({.iteration = iteration_,
                         .stage = options_.stage,

@@ -113,6 +113,24 @@ TEST_CASE("a node that takes three times as long gets less to do", "[actors][sim
   CHECK(again.plans == result.plans);
 }
 
+TEST_CASE("a node that had nothing to do gets its share when it has recovered",
+          "[actors][simulation][costs]") {
+  equal_machines world;
+  world.options.job.last = 150;
+  world.options.slowdowns = {{2, 2'500 * ms, 40}, {2, 40'000 * ms, 1}};
+  const auto result = sim_cluster{world.options}.run();
+  world.check(result);
+  std::vector<std::size_t> tasks; // Of the node, plan by plan.
+  for (const auto& plan : result.taken)
+    tasks.push_back(plan.order[2].size());
+  CAPTURE(tasks, result.virtual_ns);
+  REQUIRE(!tasks.empty());
+  const auto usual = world.options.job.plan.order[2].size();
+  CHECK(*std::min_element(tasks.begin(), tasks.end()) == 0);
+  CHECK(tasks.back() + 2 >= usual); // One microbatch less at most.
+  CHECK(world.seconds(result, 140, 150) < 1.2 * world.seconds(result, 0, 5));
+}
+
 TEST_CASE("plans that change at every commit disturb neither losses nor results",
           "[actors][simulation][costs][R1][R5]") {
 #ifdef SKIPPIPE_SANITIZED
