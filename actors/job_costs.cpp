@@ -37,7 +37,7 @@ void job_scheduler_state::follow_costs() {
       return plan_for_costs();
     case scheduler::drift_watch::advice::adopt:
       drift_.take();
-      return take(*std::exchange(candidate_, std::nullopt));
+      return take(*std::exchange(candidate_, std::nullopt), drift_.gain());
     case scheduler::drift_watch::advice::nothing:
       break;
   }

@@ -103,7 +103,7 @@ void job_scheduler_state::adjusted(plan_adjusted& made) {
     return replan();
   if (!made.error.empty())
     return fail(made.error);
-  take(std::move(made.result));
+  take(std::move(made.result), 0);
   if (phase_ == phase::evaluating) {
     list_evaluations();
     return start_evaluation();
@@ -116,7 +116,7 @@ void job_scheduler_state::adjusted(plan_adjusted& made) {
 }
 
 /// The nodes get it now and run by it when they are told to.
-void job_scheduler_state::take(adjusted_plan made) {
+void job_scheduler_state::take(adjusted_plan made, double saves) {
   const auto version = options.plan.version + 1;
   options.plan = std::move(made.plan);
   options.plan.version = version;
@@ -124,7 +124,7 @@ void job_scheduler_state::take(adjusted_plan made) {
   options.final_eval = std::move(made.final_eval);
   hand_out_plan();
   if (options.observer.on_plan)
-    options.observer.on_plan(options.plan);
+    options.observer.on_plan(options.plan, saves);
 }
 
 void job_scheduler_state::run_again() {

@@ -61,8 +61,9 @@ struct job_observer {
   std::function<void(const evaluation_report&)> on_evaluation;
   std::function<void(iteration_no, const std::string& problem)> on_checkpoint; ///< Empty: written.
   std::function<void(node_id, const std::string& reason)> on_member_lost;
-  std::function<void(node_id)> on_member_left;         ///< Drained.
-  std::function<void(const scheduler::plan&)> on_plan; ///< A new one takes effect.
+  std::function<void(node_id)> on_member_left; ///< Drained.
+  /// A new one takes effect, which saves such a share of an iteration as costs are now; 0: others are gone.
+  std::function<void(const scheduler::plan&, double saves)> on_plan;
   /// A stage has no node left; the job has ended here and can start again from a checkpoint.
   std::function<void(stage_id, const std::string& reason)> on_stage_lost;
   std::function<void(const scheduler::cost_tracker&)> on_costs; ///< After each commit.
@@ -172,7 +173,7 @@ private:
   void run_again();
   void replan();
   void dismiss_leaving();
-  void take(adjusted_plan made);
+  void take(adjusted_plan made, double saves);
   void hand_out_plan();
   void note_costs();
   void follow_costs();

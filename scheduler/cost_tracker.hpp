@@ -15,6 +15,7 @@ namespace skippipe::scheduler {
 struct link_figures {
   double latency_s = 0;
   double bandwidth_Bps = 0;
+  friend bool operator==(const link_figures&, const link_figures&) = default;
 };
 
 /// What is to be run, as far as costs that were not measured are derived from others that were.

@@ -87,7 +87,7 @@ sim_result sim_cluster::run() {
     result.left.push_back(node);
     shards[node] = nullptr; // Told to stop, it frees its shard.
   };
-  job.observer.on_plan = [&](const scheduler::plan& x) {
+  job.observer.on_plan = [&](const scheduler::plan& x, double) {
     result.plans.push_back(x.version);
     result.taken.push_back(x);
   };

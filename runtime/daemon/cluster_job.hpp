@@ -135,7 +135,7 @@ private:
                              const std::vector<copy_source>& copies, scheduler::cost_tracker known);
   void note_costs(const scheduler::cost_tracker& costs);
   void keep_instance();
-  void keep_plan(const scheduler::plan& plan);
+  void keep_plan(const scheduler::plan& plan, double saves);
   std::vector<copy_source> find_copies() const;
   void await_copies(const std::vector<std::string>& nodes);
   void want_copy(const std::filesystem::path& checkpoint, iteration_no iteration);

@@ -7,6 +7,7 @@
 #include "scheduler/instance_json.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <system_error>
@@ -163,7 +164,7 @@ void cluster_job::begin_planning(std::vector<job_node> nodes) {
 
 /// After a commit, in the coordinator's turn.
 void cluster_job::note_costs(const scheduler::cost_tracker& costs) {
-  costs_ = costs;
+  const auto before = std::exchange(costs_, costs);
   const auto now = now_ns();
   for (node_id a = 0; a < nodes_.size(); ++a) {
     for (stage_id stage = 0; stage < arrangement_.size(); ++stage)
@@ -176,7 +177,8 @@ void cluster_job::note_costs(const scheduler::cost_tracker& costs) {
           host_.book->note_tasks(nodes_[a].life, stage, *seconds);
         }
     for (node_id b = 0; b < nodes_.size(); ++b)
-      if (const auto link = costs.link(a, b))
+      // A link that nobody uses is not measured: what is known of it grows old.
+      if (const auto link = costs.link(a, b); link && link != before.link(a, b))
         host_.book->note_link(nodes_[a].life, nodes_[b].life, *link, now);
   }
   if (!std::exchange(instance_kept_, true))
@@ -193,11 +195,15 @@ void cluster_job::keep_instance() {
 }
 
 /// A plan that has replaced another: with its times, for traces.
-void cluster_job::keep_plan(const scheduler::plan& plan) {
+void cluster_job::keep_plan(const scheduler::plan& plan, double saves) {
   if (!measured_)
     return;
   keep_instance();
-  host_.emit(events::note("plan " + std::to_string(plan.version) + " from the next iteration on"));
+  auto line = "plan " + std::to_string(plan.version) + " from the next iteration on";
+  if (saves > 0)
+    line += ": costs have changed, it saves " + std::to_string(std::lround(100 * saves))
+            + " % of an iteration";
+  host_.emit(events::note(line));
   desk_->submit(work_kind::other, [make = measured_, costs = costs_, dir = record_.run_dir, plan] {
     const auto timed = scheduler::simulate(make(costs), plan.paths, plan.order);
     // A trace without planned times is better than none.

@@ -346,10 +346,10 @@ job_observer cluster_job::make_observer() {
       job.forget(node, "drained");
     });
   };
-  observer.on_plan = [in_turn](const scheduler::plan& plan) {
-    in_turn([plan](cluster_job& job) {
+  observer.on_plan = [in_turn](const scheduler::plan& plan, double saves) {
+    in_turn([plan, saves](cluster_job& job) {
       job.arrangement_ = plan.arrangement;
-      job.keep_plan(plan);
+      job.keep_plan(plan, saves);
     });
   };
   observer.on_costs = [in_turn](const scheduler::cost_tracker& costs) {
