@@ -51,27 +51,38 @@ std::optional<transport::tls::credential_files> credential_files_of(const node_c
                                           node.key.string(), revoked.string()};
 }
 
-std::string ucx_devices(const node_config& node, std::string& problem) {
-  if (is_loopback(node.data_listen.host))
+std::string ucx_device(const std::vector<local_interface>& here, const node_config& node,
+                       std::string& problem) {
+  const auto& host = node.data_listen.host;
+  if (is_loopback(host))
     return "lo";
-  const auto here = local_interfaces();
-  std::vector<local_interface> holders;
-  std::copy_if(here.begin(), here.end(), std::back_inserter(holders),
-               [&](const local_interface& one) { return one.address == node.data_listen.host; });
-  if (holders.empty()) {
+  const auto has_it = [&](const local_interface& one) { return one.address == host; };
+  auto holder = std::find_if(here.begin(), here.end(), [&](const local_interface& one) {
+    return has_it(one) && is_trusted(one, node.trusted_interfaces);
+  });
+  const bool trusted = holder != here.end();
+  if (!trusted)
+    holder = std::find_if(here.begin(), here.end(), has_it);
+  if (holder == here.end()) {
     problem = "expected an address of an interface of this machine, as UCX listens on trusted "
               "interfaces only, got '"
-              + node.data_listen.host + "'";
+              + host + "'; here are " + list_interfaces(here);
     return {};
   }
-  const auto names = trusted_devices(holders, node.trusted_interfaces);
-  if (names.empty()) {
-    problem = "expected an address of a trusted interface, got '" + node.data_listen.host + "' of '"
-              + holders.front().name
+  if (!trusted) {
+    problem = "expected an address of a trusted interface, got '" + host + "' of '" + holder->name
               + "'; name it in security.trusted_interfaces or use data_plane.backend = 'tls'";
+    if (const auto absent = absent_names(here, node.trusted_interfaces); !absent.empty())
+      problem += " (there is no '" + absent.front() + "' here, but " + list_interfaces(here) + ")";
     return {};
   }
-  return names.front();
+  // UCX takes a device, not an address, and the one it takes of that need not be trusted.
+  if (const auto its = ucx_address(here, holder->name); its != host) {
+    problem = "expected '" + its + "', as UCX listens on the first address of '" + holder->name
+              + "', got '" + host + "'; or use data_plane.backend = 'tls'";
+    return {};
+  }
+  return holder->name;
 }
 
 std::vector<std::string> check_node(const toml_document& document, const node_config& node,
@@ -82,9 +93,14 @@ std::vector<std::string> check_node(const toml_document& document, const node_co
   if (node.tls)
     check_files(document, node, problems, warnings);
   if (node.data_backend == "ucx") {
+    const auto here = local_interfaces();
     std::string problem;
-    if (ucx_devices(node, problem).empty())
+    if (ucx_device(here, node, problem).empty())
       table_reader{document, "node", problems}.complain("data_listen", problem);
+    for (const auto& name : absent_names(here, node.trusted_interfaces))
+      if (problem.empty())
+        warnings.push_back("security.trusted_interfaces: there is no '" + name + "' here, but "
+                           + list_interfaces(here));
   }
   return warnings;
 }

@@ -1,6 +1,7 @@
 // `skippipe node --check [--connect]`: what would keep a node from working, found without starting it.
 #pragma once
 
+#include "runtime/config/interfaces.hpp"
 #include "runtime/config/node_config.hpp"
 #include "runtime/config/toml_document.hpp"
 
@@ -16,12 +17,14 @@ namespace skippipe::runtime {
 /// that lies beside the CA's certificate is used, as `skippipe certs` puts it there.
 std::optional<transport::tls::credential_files> credential_files_of(const node_config& node);
 
-/// The interfaces that UCX may use, as UCX_NET_DEVICES wants them ("eth1,lo"): those that hold
-/// data_listen's address and are trusted. "" with the reason in `problem`, when there is none.
-std::string ucx_devices(const node_config& node, std::string& problem);
+/// Of `here` the interface that UCX may use: one that has data_listen's address, on which UCX would listen, and is
+/// trusted. "" with the reason in `problem`, when there is none.
+std::string ucx_device(const std::vector<local_interface>& here, const node_config& node,
+                       std::string& problem);
 
 /// What must hold on this machine: key files that fit each other and the node's name, trusted
-/// interfaces for UCX. Problems carry the key's place. Returns warnings (certificates that end soon).
+/// interfaces for UCX. Problems carry the key's place. Returns warnings (certificates that end soon, names of
+/// interfaces that are not here).
 std::vector<std::string> check_node(const toml_document& document, const node_config& node,
                                     problem_list& problems);
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 namespace skippipe::runtime {
 
@@ -18,6 +19,10 @@ int parse_numeric(const std::string& text, std::array<std::uint8_t, 16>& bytes) 
   if (::inet_pton(AF_INET, text.c_str(), bytes.data()) == 1)
     return AF_INET;
   return ::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1 ? AF_INET6 : 0;
+}
+
+bool is_of_link(const std::string& text) {
+  return address_prefix::parse("fe80::/10")->contains(text);
 }
 
 } // namespace
@@ -82,13 +87,41 @@ bool is_trusted(const local_interface& one, const std::vector<std::string>& trus
             });
 }
 
-std::vector<std::string> trusted_devices(const std::vector<local_interface>& here,
-                                         const std::vector<std::string>& trusted) {
-  std::vector<std::string> names;
+std::string ucx_address(const std::vector<local_interface>& here, const std::string& name) {
+  std::string six;
+  for (const auto& one : here) {
+    if (one.name != name)
+      continue;
+    if (one.address.find(':') == std::string::npos)
+      return one.address;
+    if (six.empty() && !is_of_link(one.address))
+      six = one.address;
+  }
+  return six;
+}
+
+std::string list_interfaces(const std::vector<local_interface>& here) {
+  std::map<std::string, std::string> addresses;
   for (const auto& one : here)
-    if (is_trusted(one, trusted) && std::count(names.begin(), names.end(), one.name) == 0)
-      names.push_back(one.name);
-  return names;
+    if (!is_loopback(one.address) && !is_of_link(one.address)) {
+      auto& text = addresses[one.name];
+      text += (text.empty() ? "" : ", ") + one.address;
+    }
+  std::string result;
+  for (const auto& [name, text] : addresses)
+    result += (result.empty() ? "" : ", ") + name + " (" + text + ")";
+  return result.empty() ? "none" : result;
+}
+
+std::vector<std::string> absent_names(const std::vector<local_interface>& here,
+                                      const std::vector<std::string>& trusted) {
+  std::vector<std::string> absent;
+  for (const auto& entry : trusted)
+    if (!address_prefix::parse(entry)
+        && std::none_of(here.begin(), here.end(),
+                        [&](const local_interface& one) { return one.name == entry; }))
+      absent.push_back(entry);
+  return absent;
 }
 
 } // namespace skippipe::runtime

@@ -33,8 +33,15 @@ std::vector<local_interface> local_interfaces();
 /// always is.
 bool is_trusted(const local_interface& one, const std::vector<std::string>& trusted);
 
-/// The names of all interfaces of `here` that are trusted, each once: where UCX may listen.
-std::vector<std::string> trusted_devices(const std::vector<local_interface>& here,
-                                         const std::vector<std::string>& trusted);
+/// Of all addresses of an interface the one that UCX listens on: the first of IPv4, else the first of IPv6 that
+/// is not of the link only. Empty: none.
+std::string ucx_address(const std::vector<local_interface>& here, const std::string& name);
+
+/// "eth0 (10.0.0.5), eth1 (192.168.7.1, fd00::5)", without what only this machine or this link can reach.
+std::string list_interfaces(const std::vector<local_interface>& here);
+
+/// Those words of `trusted` that are names of interfaces which are not here.
+std::vector<std::string> absent_names(const std::vector<local_interface>& here,
+                                      const std::vector<std::string>& trusted);
 
 } // namespace skippipe::runtime

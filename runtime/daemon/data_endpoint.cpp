@@ -80,9 +80,9 @@ make_data_endpoint(const node_config& node, transport::peer_id life, const data_
   ucx.self = life;
   ucx.transports = node.ucx_tls;
   std::string problem;
-  ucx.devices = ucx_devices(node, problem);
+  ucx.devices = ucx_device(local_interfaces(), node, problem);
   if (!problem.empty())
-    throw std::runtime_error("data_plane.backend: " + problem);
+    throw std::runtime_error("node.data_listen: " + problem);
   ucx.port_range = std::to_string(place.port) + "-" + std::to_string(place.port);
   ucx.checksum = true;
   return transport::make_ucx_endpoint(std::move(ucx));

@@ -36,12 +36,14 @@ def missing():
 
 
 class Hosts:
-    """`count` hosts with the addresses 10.77.0.1, 10.77.0.2, ...; `mbit` limits each one's sending; `delay`
-    seconds: every frame takes so long."""
+    """`count` hosts with the addresses 10.77.0.1, 10.77.0.2, ... at eth0; `mbit` limits each one's sending; `delay`
+    seconds: every frame takes so long. Joined by a bridge they have 10.78.0.1, ... at eth1, too, on a network of
+    its own."""
 
     def __init__(self, count, mbit=None, delay=None):
         self.names = ["sk%d-%d" % (os.getpid() % 100000, i) for i in range(count)]
         self.addresses = ["10.77.0.%d" % (i + 1) for i in range(count)]
+        self.others = ["10.78.0.%d" % (i + 1) for i in range(count)] if delay is None else []
         self.bridge = None
         self.relay = None
         try:
@@ -52,9 +54,10 @@ class Hosts:
                 self._join_by_bridge(mbit)
             else:
                 self.relay = Relay(self.names, delay)
-            for name, address in zip(self.names, self.addresses):
-                sh("ip", "-n", name, "addr", "add", address + "/24", "dev", "eth0")
-                sh("ip", "-n", name, "link", "set", "eth0", "up")
+            for device, addresses in ("eth0", self.addresses), ("eth1", self.others):
+                for name, address in zip(self.names, addresses):
+                    sh("ip", "-n", name, "addr", "add", address + "/24", "dev", device)
+                    sh("ip", "-n", name, "link", "set", device, "up")
         except BaseException:
             self.close()
             raise
@@ -63,15 +66,27 @@ class Hosts:
         # The bridge has a namespace of its own, so that nothing of the machine's network is touched.
         self.bridge = self.names[0][:-2] + "-br"
         sh("ip", "netns", "add", self.bridge)
-        sh("ip", "-n", self.bridge, "link", "add", "br0", "type", "bridge")
-        sh("ip", "-n", self.bridge, "link", "set", "br0", "up")
-        for i, name in enumerate(self.names):
-            port = "p%d" % i
-            sh("ip", "-n", self.bridge, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", name)
-            sh("ip", "-n", self.bridge, "link", "set", port, "master", "br0", "up")
+        for device, bridge in ("eth0", "br0"), ("eth1", "br1"):
+            sh("ip", "-n", self.bridge, "link", "add", bridge, "type", "bridge")
+            sh("ip", "-n", self.bridge, "link", "set", bridge, "up")
+            for i, name in enumerate(self.names):
+                port = "%s-p%d" % (bridge, i)
+                sh("ip", "-n", self.bridge, "link", "add", port, "type", "veth", "peer", "name", device, "netns", name)
+                sh("ip", "-n", self.bridge, "link", "set", port, "master", bridge, "up")
             if mbit:
-                sh("ip", "netns", "exec", name, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate",
-                   "%dmbit" % mbit, "burst", "256kb", "latency", "400ms")
+                self.limit(device, mbit)
+
+    def limit(self, device, mbit, hosts=None):
+        """What each of `hosts` (all) sends through `device`."""
+        for name in self.names if hosts is None else [self.names[i] for i in hosts]:
+            sh("ip", "netns", "exec", name, "tc", "qdisc", "replace", "dev", device, "root", "tbf", "rate",
+               "%dmbit" % mbit, "burst", "256kb", "latency", "400ms")
+
+    def sent(self, host, device):
+        """Bytes so far."""
+        shown = subprocess.run(self.command(host, "cat", "/sys/class/net/%s/statistics/tx_bytes" % device), check=True,
+                               capture_output=True, text=True)
+        return int(shown.stdout)
 
     def command(self, host, *words):
         return ["ip", "netns", "exec", self.names[host], *words]

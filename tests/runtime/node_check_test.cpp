@@ -206,14 +206,10 @@ TEST_CASE("prefixes of addresses", "[check][interfaces]") {
 }
 
 TEST_CASE("ucx listens on trusted interfaces only", "[check][interfaces]") {
-  const std::vector<local_interface> here = {
-      {"lo", "127.0.0.1"}, {"eth0", "203.0.113.7"}, {"eth1", "10.0.0.5"}, {"wg0", "fd00::5"}};
-  CHECK(trusted_devices(here, {}) == std::vector<std::string>{"lo"});
-  CHECK(trusted_devices(here, {"eth1"}) == std::vector<std::string>{"lo", "eth1"});
-  CHECK(trusted_devices(here, {"10.0.0.0/8", "fd00::/8"})
-        == std::vector<std::string>{"lo", "eth1", "wg0"});
-
-  const auto problems_of = [](const std::string& listen, const std::string& trusted) {
+  const std::vector<local_interface> here = {{"lo", "127.0.0.1"},      {"eth0", "203.0.113.7"},
+                                             {"eth1", "10.0.0.5"},     {"wg0", "fe80::1"},
+                                             {"eth1", "198.51.100.9"}, {"wg0", "fd00::5"}};
+  const auto problems_of = [&](const std::string& listen, const std::string& trusted) {
     problem_list problems;
     const auto document = toml_document::parse(
         "[node]\nlisten = '203.0.113.7:7000'\ndata_listen = '" + listen
@@ -223,7 +219,7 @@ TEST_CASE("ucx listens on trusted interfaces only", "[check][interfaces]") {
     const auto node = read_node(*document, problems);
     if (node) {
       std::string problem;
-      if (ucx_devices(*node, problem).empty())
+      if (ucx_device(here, *node, problem).empty())
         return "here: " + problem;
     }
     return problems.text();
@@ -232,9 +228,20 @@ TEST_CASE("ucx listens on trusted interfaces only", "[check][interfaces]") {
   CHECK_THAT(problems_of("203.0.113.7:0", ""), Catch::Contains("data_plane"));
   CHECK_THAT(problems_of("203.0.113.7:0", "'10.0.0.0/8'"), Catch::Contains("expected 'tls'"));
   CHECK_THAT(problems_of("203.0.113.7:0", "'10.0.0.0/40'"), Catch::Contains("a prefix like"));
-  // Names are looked up on the machine itself, and this one has no such address.
+  // Names are looked up on the machine itself.
+  CHECK(problems_of("10.0.0.5:0", "'eth1'") == "");
   CHECK_THAT(problems_of("203.0.113.7:0", "'eth1'"),
-             Catch::StartsWith("here: expected an address"));
+             Catch::StartsWith("here: expected an address of a trusted interface"));
+  const std::string others = "eth0 (203.0.113.7), eth1 (10.0.0.5, 198.51.100.9), wg0 (fd00::5)";
+  CHECK_THAT(problems_of("10.0.0.5:0", "'eht1'"),
+             Catch::EndsWith("(there is no 'eht1' here, but " + others + ")"));
+  CHECK_THAT(problems_of("10.0.0.6:0", "'eth1'"), Catch::EndsWith("; here are " + others));
+  // UCX would listen on 10.0.0.5, whichever of the two is trusted.
+  CHECK_THAT(problems_of("198.51.100.9:0", "'198.51.100.0/24'"),
+             Catch::StartsWith("here: expected '10.0.0.5', as UCX listens on the first address"));
+  CHECK(problems_of("[fd00::5]:0", "'wg0'") == "");
+  CHECK(problems_of("[fd00::5]:0", "'10.0.0.0/8', 'fd00::/8'") == "");
+  CHECK_FALSE(problems_of("[fe80::1]:0", "'wg0'") == "");
 }
 
 TEST_CASE("a probe tells which part of a seed is wrong", "[check][connect]") {
