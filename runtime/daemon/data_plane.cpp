@@ -73,6 +73,7 @@ public:
   life_id life = 0;
   transport::address address;
   std::string where;
+  bool measures = true; ///< Links: not those that are emulated.
   std::unique_ptr<transport::endpoint> endpoint;
   std::mutex mutex;
   std::map<session_no, port*> ports;        ///< Guarded by mutex.
@@ -149,6 +150,9 @@ public:
     }
     const prefix first{session_, link_meter::now_ns()};
     const auto* bytes = reinterpret_cast<const std::byte*>(&first);
+    if (plane_.measures
+        && meter_.announces(static_cast<node_id>(to), first.sent_ns, payload.size()))
+      plane_.endpoint->send(life, {bytes, bytes + prefix_bytes}, {}, {}, deadline);
     header.insert(header.begin(), bytes, bytes + prefix_bytes);
     return plane_.endpoint->send(life, std::move(header), std::move(payload), std::move(done),
                                  deadline);
@@ -209,7 +213,7 @@ buffer data_plane::core::place(transport::peer_id from, std::span<const std::byt
   auto* to = find(from, header, node, sent_ns);
   if (to == nullptr)
     return {};
-  to->meter_.began(node, sent_ns, link_meter::now_ns(), size);
+  to->meter_.began(node, sent_ns, size);
   return to->handler_->place(node, header, size, offered);
 }
 
@@ -217,10 +221,13 @@ void data_plane::core::on_message(transport::peer_id from, std::span<const std::
                                   buffer payload) {
   node_id node = 0;
   std::int64_t sent_ns = 0;
-  if (auto* to = find(from, header, node, sent_ns)) {
-    to->meter_.ended(node, sent_ns, link_meter::now_ns(), payload.size());
-    to->handler_->on_message(node, header, std::move(payload));
-  }
+  auto* to = find(from, header, node, sent_ns);
+  if (to == nullptr)
+    return;
+  if (header.empty()) // It goes ahead of a payload.
+    return to->meter_.announced(node, sent_ns, link_meter::now_ns());
+  to->meter_.ended(node, sent_ns, link_meter::now_ns(), payload.size());
+  to->handler_->on_message(node, header, std::move(payload));
 }
 
 void data_plane::core::on_peer_lost(transport::peer_id peer, std::error_code reason) {
@@ -293,6 +300,7 @@ data_plane::data_plane(const node_config& node, life_id life, const upload_limit
     : core_(std::make_unique<core>()), node_(node), upload_(upload.all()), time_(upload.time()),
       log_(std::move(log)) {
   core_->life = life;
+  core_->measures = node_.emulation.location.empty();
   if (node_.relay.empty())
     listen();
 }
@@ -320,7 +328,7 @@ void data_plane::listen() {
 std::error_code data_plane::begin(const data_place& place) {
   core_->endpoint = transport::make_limited_endpoint(
       make_data_endpoint(node_, core_->life, place, log_), upload_, time_);
-  if (!node_.emulation.location.empty())
+  if (!core_->measures)
     core_->endpoint = core_->emulate(std::move(core_->endpoint), node_.emulation);
   const auto problem = core_->endpoint->listen(*core_);
   if (!problem)
@@ -358,7 +366,7 @@ const transport::address& data_plane::address() const { return core_->address; }
 const std::string& data_plane::where() const { return core_->where; }
 
 std::vector<actors::link_sample> data_plane::take_samples(session_no session) {
-  if (!node_.emulation.location.empty())
+  if (!core_->measures)
     return {};
   const std::lock_guard guard{core_->mutex};
   const auto found = core_->ports.find(session);

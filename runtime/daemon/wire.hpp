@@ -7,7 +7,7 @@
 namespace skippipe::runtime::daemon {
 
 /// Both sides must speak the same; the first field of every join and submission.
-inline constexpr std::uint32_t protocol_version = 3;
+inline constexpr std::uint32_t protocol_version = 4;
 
 /// Stands in place of the scheduler's HOST:PORT where it will have nothing to do with who asks.
 inline constexpr const char* refused_entry = "refused";

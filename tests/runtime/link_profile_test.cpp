@@ -221,9 +221,10 @@ TEST_CASE("who cannot be reached, or refuses, is measured as nothing", "[profile
 
 TEST_CASE("transfers tell of the links that they came over", "[profile]") {
   link_meter meter;
-  // The sender's clock is 5 s ahead; 20 ms on the way, 1 MB in 50 ms.
+  // The sender's clock is 5 s ahead; 20 ms on the way, 1 MB in 50 ms. Its header comes with the last byte.
   const std::int64_t ahead = 5000 * ms;
-  meter.began(3, ahead + 100 * ms, 125 * ms, 1'000'000);
+  meter.announced(3, ahead + 100 * ms, 125 * ms);
+  meter.began(3, ahead + 100 * ms, 1'000'000);
   meter.ended(3, ahead + 100 * ms, 175 * ms, 1'000'000);
   meter.ended(3, ahead + 200 * ms, 220 * ms, 0);
   meter.ended(3, ahead + 300 * ms, 390 * ms, 0);
@@ -234,21 +235,35 @@ TEST_CASE("transfers tell of the links that they came over", "[profile]") {
   CHECK(seen[0].bandwidth_Bps == Approx(20e6));
   CHECK(meter.take().empty()); // Nothing since.
 
-  // Small ones, and two at a time, say nothing of the bandwidth.
-  meter.began(3, 0, 1 * ms, 1000);
-  meter.ended(3, 0, 2 * ms, 1000);
-  meter.began(4, 0, 1 * ms, 1'000'000);
-  meter.began(4, 1, 2 * ms, 1'000'000);
+  // Small ones, those that nothing went ahead of, and two at a time say nothing of the bandwidth.
+  meter.announced(2, 0, 1 * ms);
+  meter.began(2, 0, 1000);
+  meter.ended(2, 0, 2 * ms, 1000);
+  meter.announced(3, 0, 1 * ms);
+  meter.began(3, 1, 1'000'000);
+  meter.ended(3, 1, 2 * ms, 1'000'000);
+  meter.began(4, 0, 1'000'000);
+  meter.announced(4, 1, 2 * ms);
+  meter.began(4, 1, 1'000'000);
   meter.ended(4, 0, 101 * ms, 1'000'000);
   meter.ended(4, 1, 102 * ms, 1'000'000);
   seen = meter.take();
-  REQUIRE(seen.size() == 2);
-  CHECK(seen[0].bandwidth_Bps == 0);
-  CHECK(seen[1].bandwidth_Bps == 0);
+  REQUIRE(seen.size() == 3);
+  for (const auto& one : seen)
+    CHECK(one.bandwidth_Bps == 0);
   // Messages that never end take no memory for ever.
   for (std::int64_t i = 0; i < 100'000; ++i)
-    meter.began(5, i, i, 1 << 20);
+    meter.began(5, i, 1 << 20);
+  meter.announced(5, 0, 1);
   CHECK(meter.take().size() == 1);
+
+  // Now and then one goes ahead, to each peer, of large payloads only.
+  int ahead_of = 0;
+  for (std::int64_t t = 1; t <= 1000; ++t)
+    ahead_of += meter.announces(6, t * ms, 1 << 20);
+  CHECK(ahead_of == 20);
+  CHECK(meter.announces(7, 1000 * ms, 1 << 20));
+  CHECK_FALSE(meter.announces(8, 1000 * ms, 1000));
 }
 
 TEST_CASE("the book knows whose figures are still good", "[profile]") {
