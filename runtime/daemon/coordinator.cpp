@@ -1,6 +1,5 @@
 #include "runtime/daemon/coordinator.hpp"
 
-#include "actors/clock.hpp"
 #include "runtime/config/toml_document.hpp"
 #include "runtime/train/events.hpp"
 
@@ -14,8 +13,6 @@ using actors::work_kind;
 using nlohmann::json;
 
 namespace {
-
-std::int64_t now_ns() { return actors::real_clock{}.now_ns(); }
 
 std::string other_version(std::uint32_t version) {
   return "it speaks version " + std::to_string(version) + " of the protocol, this cluster "

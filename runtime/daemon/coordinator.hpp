@@ -123,8 +123,9 @@ private:
   void dismiss(member& who, const std::string& reason);
   void fetch_data(const job_record& job, const follower_actor& submitter);
   void data_fetched(const std::string& job, const std::string& problem);
+  std::int64_t now_ns() const; ///< By the clock that delays messages; virtual in tests.
   void start_next();
-  void offer_nodes(bool patient);
+  void offer_nodes(bool say);
   job_host make_host();
   copy_host make_copy_host();
   void keep_copies(const std::string& job, std::vector<held_copy> copies);
@@ -151,8 +152,11 @@ private:
   std::set<std::string> fetching_; ///< Jobs whose data is on its way.
   std::map<caf::actor_addr, watcher> watchers_;
   bool closing_ = false, closed_ = false;
+  // By `now_ns`:
   std::int64_t patience_until_ns_ = 0; ///< For the nodes that a resumed job had.
   std::int64_t joined_ns_ = 0;         ///< When the last node joined.
+  /// Since when there are nodes enough for the job that waits.
+  std::optional<std::int64_t> could_start_ns_;
 };
 
 local_coordinator_actor::behavior_type

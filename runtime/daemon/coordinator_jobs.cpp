@@ -1,7 +1,6 @@
 // Of the coordinator: the queue of jobs, the one that runs, and those who follow.
 #include "runtime/daemon/coordinator.hpp"
 
-#include "actors/clock.hpp"
 #include "runtime/config/toml_document.hpp"
 #include "runtime/train/events.hpp"
 #include "runtime/train/run_folder.hpp"
@@ -16,12 +15,16 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t history_events = 200;
-constexpr std::int64_t settle_ns =
-    1'000'000'000; ///< Without a node that joins, before a job starts.
-
-std::int64_t now_ns() { return actors::real_clock{}.now_ns(); }
+/// Without a node that joins, before a job starts,
+constexpr std::int64_t settle_ns = 1'000'000'000;
+/// but no longer than that after it could have started: one that joins over and over holds up nobody.
+constexpr std::int64_t longest_settling_ns = 10 * settle_ns;
 
 } // namespace
+
+std::int64_t coordinator_state::now_ns() const {
+  return std::chrono::nanoseconds{self->clock().now().time_since_epoch()}.count();
+}
 
 job_record* coordinator_state::find_job(const std::string& id) {
   const auto found =
@@ -226,11 +229,12 @@ void coordinator_state::start_next() {
   });
   if (next == jobs_.end())
     return;
+  could_start_ns_.reset();
   running = std::make_shared<cluster_job>(make_host(), *next);
   running->prepare();
 }
 
-/// Gives the waiting job all free nodes, if they suffice. `patient`: says what it waits for.
+/// Gives the waiting job all free nodes, if they suffice. `say`: what it waits for.
 void coordinator_state::offer_nodes(bool say) {
   if (!running || !running->waiting())
     return;
@@ -241,14 +245,19 @@ void coordinator_state::offer_nodes(bool say) {
                       who.info.memory_microbatches, who.info.emulation, who.info.worker});
   const auto least = running->least_nodes();
   if (free.size() < least) {
+    could_start_ns_.reset();
     if (say)
       emit(running->record().id,
            events::note("waiting for nodes: " + std::to_string(free.size()) + " of at least "
                         + std::to_string(least) + " are here"));
     return;
   }
+  const auto now = now_ns();
+  if (!could_start_ns_)
+    could_start_ns_ = now;
   // Others may be on their way, as when a whole cluster starts.
-  if (const auto left = joined_ns_ + settle_ns - now_ns(); left > 0) {
+  const auto settled = std::min(joined_ns_ + settle_ns, *could_start_ns_ + longest_settling_ns);
+  if (const auto left = settled - now; left > 0) {
     self->delayed_send(self, std::chrono::nanoseconds{left + 1'000'000},
                        errand{[this, say] { offer_nodes(say); }});
     return;
@@ -259,11 +268,12 @@ void coordinator_state::offer_nodes(bool say) {
     return std::any_of(free.begin(), free.end(),
                        [&](const job_node& node) { return node.name == name; });
   });
-  if (const auto left = patience_until_ns_ - now_ns(); left > 0 && !all_back) {
+  if (const auto left = patience_until_ns_ - now; left > 0 && !all_back) {
     self->delayed_send(self, std::chrono::nanoseconds{left + 1'000'000},
                        errand{[this] { offer_nodes(true); }});
     return;
   }
+  could_start_ns_.reset();
   running->start(std::move(free));
 }
 
