@@ -1,6 +1,5 @@
 #include "runtime/check/check_command.hpp"
 
-#include "runtime/check/node_check.hpp"
 #include "runtime/cli.hpp"
 
 #include <iostream>
@@ -28,27 +27,19 @@ void print_finding(const connect_finding& one, bool json) {
 } // namespace
 
 int check_node_file(const std::string& file, const std::vector<std::string>& overrides,
-                    bool connect, bool json) {
-  problem_list problems;
-  auto document = toml_document::load(file, problems);
-  if (document)
-    for (const auto& word : overrides)
-      document->override_key(word, problems);
-  const auto node = document ? read_node(*document, problems) : std::nullopt;
-  std::vector<std::string> warnings;
-  if (node)
-    warnings = check_node(*document, *node, problems);
-  if (!problems.empty())
-    throw as_error(problems);
+                    bool connect, bool json, const engine_checks& engine) {
+  const auto [node, warnings] = read_checked_node(file, overrides);
+  if (engine.device)
+    engine.device(node);
   for (const auto& line : warnings)
     std::cerr << "skippipe: warning: " << line << '\n';
   if (json)
-    print_json({{"event", "check"}, {"file", file}, {"name", node->name}, {"warnings", warnings}});
+    print_json({{"event", "check"}, {"file", file}, {"name", node.name}, {"warnings", warnings}});
   else
-    std::cout << file << ": OK (node '" << node->name << "')\n" << std::flush;
+    std::cout << file << ": OK (node '" << node.name << "')\n" << std::flush;
   if (!connect)
     return 0;
-  const auto findings = check_connections(*node, patience);
+  const auto findings = check_connections(node, patience, engine.admission);
   std::size_t bad = 0;
   for (const auto& one : findings) {
     print_finding(one, json);

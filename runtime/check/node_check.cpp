@@ -1,6 +1,7 @@
 #include "runtime/check/node_check.hpp"
 
 #include "runtime/check/probe.hpp"
+#include "runtime/cli.hpp"
 #include "runtime/config/interfaces.hpp"
 #include "runtime/security/key_check.hpp"
 
@@ -105,8 +106,25 @@ std::vector<std::string> check_node(const toml_document& document, const node_co
   return warnings;
 }
 
+checked_node read_checked_node(const std::string& file, const std::vector<std::string>& overrides) {
+  problem_list problems;
+  auto document = file.empty() ? toml_document::parse("", "(no file)", problems)
+                               : toml_document::load(file, problems);
+  if (document)
+    for (const auto& word : overrides)
+      document->override_key(word, problems);
+  auto node = document ? read_node(*document, problems) : std::nullopt;
+  std::vector<std::string> warnings;
+  if (node)
+    warnings = check_node(*document, *node, problems);
+  if (!problems.empty())
+    throw as_error(problems);
+  return {std::move(*node), std::move(warnings)};
+}
+
 std::vector<connect_finding> check_connections(const node_config& node,
-                                               std::chrono::milliseconds patience) {
+                                               std::chrono::milliseconds patience,
+                                               const admission_question& ask) {
   std::vector<connect_finding> findings;
   std::vector<std::pair<std::string, address>> mine;
   if (node.listens)
@@ -118,8 +136,14 @@ std::vector<connect_finding> check_connections(const node_config& node,
   for (const auto& [key, at] : mine)
     findings.push_back({key + " " + at.text(), "free", probe_listen(at)});
   const auto files = credential_files_of(node);
-  for (const auto& seed : node.seeds)
+  std::vector<address> answering;
+  for (const auto& seed : node.seeds) {
     findings.push_back(finding_of(probe(seed, files, patience)));
+    if (findings.back().problem.empty())
+      answering.push_back(seed);
+  }
+  if (ask && !node.runs_scheduler && !answering.empty())
+    findings.push_back(ask(node, answering));
   return findings;
 }
 

@@ -4,7 +4,7 @@
 #include "runtime/check/node_check.hpp"
 #include "runtime/cli.hpp"
 #include "runtime/config/node_config.hpp"
-#include "runtime/config/toml_document.hpp"
+#include "runtime/daemon/admission.hpp"
 #include "runtime/daemon/node_daemon.hpp"
 
 #include <iostream>
@@ -20,21 +20,12 @@ struct node_words {
   bool check = false, connect = false, json = false;
 };
 
-/// Reads the file (or nothing: a cluster of one on loopback) and checks keys and interfaces.
+/// Checked; what it warns of is printed.
 node_config read(const node_words& words) {
-  problem_list problems;
-  auto document = words.config.empty() ? toml_document::parse("", "(no file)", problems)
-                                       : toml_document::load(words.config, problems);
-  if (document)
-    for (const auto& word : words.overrides)
-      document->override_key(word, problems);
-  auto node = document ? read_node(*document, problems) : std::nullopt;
-  if (node)
-    for (const auto& line : check_node(*document, *node, problems))
-      std::cerr << "skippipe: warning: " << line << '\n';
-  if (!problems.empty())
-    throw as_error(problems);
-  return std::move(*node);
+  auto node = read_checked_node(words.config, words.overrides);
+  for (const auto& line : node.warnings)
+    std::cerr << "skippipe: warning: " << line << '\n';
+  return std::move(node.config);
 }
 
 /// Before anything starts: who says READY can compute.
@@ -51,10 +42,8 @@ int run(const node_words& words) {
   if (words.check) {
     if (words.config.empty())
       throw command_error("node: --check goes with --config NODE.toml", exit_usage);
-    problem_list reported_there;
-    if (const auto node = load_node(words.config, words.overrides, reported_there))
-      check_device(*node);
-    return check_node_file(words.config, words.overrides, words.connect, words.json);
+    return check_node_file(words.config, words.overrides, words.connect, words.json,
+                           {check_device, daemon::ask_admission});
   }
   daemon::daemon_request request;
   request.config = read(words);
@@ -80,7 +69,8 @@ void add_node(CLI::App& app, command_context& context) {
   node->add_option("--set", words->overrides, "Overrides a key: --set node.name=b")
       ->allow_extra_args(false);
   node->add_flag("--check", words->check, "Check the file and its keys, start nothing");
-  node->add_flag("--connect", words->connect, "With --check: try the ports and the seeds");
+  node->add_flag("--connect", words->connect,
+                 "With --check: try the ports and the seeds, ask the cluster");
   node->add_flag("--json", words->json, "With --check: one JSON object per line");
   node->callback([&context, words] { context.run = [words] { return run(*words); }; });
 }

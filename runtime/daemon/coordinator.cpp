@@ -75,10 +75,14 @@ answer coordinator_state::greet(const seed_request& wanted, const caf::strong_ac
   return {refused_entry, why};
 }
 
-std::string coordinator_state::refuse(const join_request& wanted, bool& permanent) const {
+/// `from`: its worker, or who asks for it.
+std::string coordinator_state::refuse(const join_request& wanted, const caf::strong_actor_ptr& from,
+                                      bool& permanent) const {
   permanent = true;
   if (wanted.version != protocol_version)
     return other_version(wanted.version);
+  if (!from)
+    return "it brings no worker"; // R8
   if (wanted.cluster != options.cluster)
     return "it asks for the cluster '" + wanted.cluster + "', this is '" + options.cluster
            + "'; correct node.cluster or node.seeds";
@@ -98,11 +102,11 @@ std::string coordinator_state::refuse(const join_request& wanted, bool& permanen
            + "; give this one another node.name";
   }
   const auto seen = lives_.find(wanted.name);
-  if (seen != lives_.end() && wanted.incarnation <= seen->second)
+  if (!wanted.only_asks && seen != lives_.end() && wanted.incarnation <= seen->second)
     return "its incarnation " + std::to_string(wanted.incarnation)
            + " has been seen before; restart it";
   // Whoever holds a node's key is that node, and no other.
-  const auto holder = options.certificate_name(wanted.worker.node());
+  const auto holder = options.certificate_name(from->node());
   if (!holder.empty() && holder != wanted.name)
     return "it calls itself '" + wanted.name + "', its certificate says '" + holder + "'";
   return admit(wanted, permanent);
@@ -113,18 +117,22 @@ std::string coordinator_state::admit(const join_request& wanted, bool& permanent
   if (!options.admit || wanted.name == options.name)
     return {};
   try {
-    return options.admit(wanted.name, wanted.token);
+    return options.admit(wanted.name, wanted.token, wanted.only_asks);
   } catch (const std::exception& problem) {
     permanent = false;
     return std::string{"the scheduler cannot look at its tokens: "} + problem.what();
   }
 }
 
-join_answer coordinator_state::join(join_request& wanted) {
+join_answer coordinator_state::join(join_request& wanted, const caf::strong_actor_ptr& sender) {
   join_answer reply;
   reply.term = options.term;
   reply.control = options.control();
-  reply.refusal = refuse(wanted, reply.permanent);
+  reply.refusal = refuse(
+      wanted, wanted.only_asks ? sender : caf::actor_cast<caf::strong_actor_ptr>(wanted.worker),
+      reply.permanent);
+  if (wanted.only_asks)
+    return reply;
   if (!reply.refusal.empty()) {
     note_refusal(wanted.name, reply.refusal);
     return reply;
@@ -184,7 +192,7 @@ coordinator(local_coordinator_actor::stateful_pointer<coordinator_state> self,
   self->set_down_handler([self](caf::down_msg& why) { self->state.down(why); });
   self->state.start(self, std::move(options));
   return {
-      [self](join_request& wanted) { return self->state.join(wanted); },
+      [self](join_request& wanted) { return self->state.join(wanted, self->current_sender()); },
       [self](const seed_request& wanted) {
         return self->state.greet(wanted, self->current_sender());
       },

@@ -43,8 +43,10 @@ struct coordinator_options {
   /// The name in the certificate of a directly connected process; "" where there is none. May block.
   std::function<std::string(const caf::node_id&)> certificate_name;
   std::function<void()> on_closed; ///< After close_atom: nothing runs any more.
-  /// Whether a node called so may join with this token: "" or why not.
-  std::function<std::string(const std::string& name, const std::string& token)> admit;
+  /// Whether a node called so may join with this token: "" or why not. Unless it `only_asks`, that uses
+  /// the token up.
+  std::function<std::string(const std::string& name, const std::string& token, bool only_asks)>
+      admit;
   std::function<void(const std::string& name)> forget; ///< It must bring a new token.
   /// Takes over a revocation list when it is newer; true when it was. Throws for a bad one.
   std::function<bool(const std::string& pem)> revoke;
@@ -69,7 +71,7 @@ struct coordinator_state {
 
   void start(local_coordinator_actor::pointer self, coordinator_options options);
   answer greet(const seed_request& wanted, const caf::strong_actor_ptr& sender);
-  join_answer join(join_request& wanted);
+  join_answer join(join_request& wanted, const caf::strong_actor_ptr& sender);
   answer leave(const leave_request& wanted);
   void down(const caf::down_msg& why);
   answer submit(submit_request& request);
@@ -116,7 +118,8 @@ private:
   bool answer_watcher(const caf::actor_addr& address, bool anyhow);
   void answer_watchers();
   void forget_watcher(const caf::actor_addr& address);
-  std::string refuse(const join_request& wanted, bool& permanent) const;
+  std::string refuse(const join_request& wanted, const caf::strong_actor_ptr& from,
+                     bool& permanent) const;
   std::string admit(const join_request& wanted, bool& permanent) const;
   void note_refusal(const std::string& whom, const std::string& why);
   void lose(member& who, member_state state, const std::string& reason);

@@ -139,6 +139,8 @@ struct join_request {
   emulation_report emulation;
   std::uint64_t pid = 0;
   worker_actor worker;
+  /// Whether it would be welcome: nothing changes by it, and neither incarnation nor worker is needed.
+  bool only_asks = false;
 };
 struct join_answer {
   std::string refusal;   ///< Empty: welcome.
@@ -273,7 +275,7 @@ typename F::result_type inspect(F& f, join_request& x) {
   return f(caf::meta::type_name("skippipe.join_request"), x.version, x.cluster, x.name,
            x.incarnation, x.life, x.token, x.device, x.cpu, x.location, x.wire_dtype, x.sealed,
            x.memory_bytes, x.memory_microbatches, x.control, x.data, x.metrics, x.backend, x.relay,
-           x.data_address, x.emulation, x.pid, x.worker);
+           x.data_address, x.emulation, x.pid, x.worker, x.only_asks);
 }
 template <class F>
 typename F::result_type inspect(F& f, join_answer& x) {

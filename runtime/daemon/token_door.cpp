@@ -10,8 +10,9 @@ namespace skippipe::runtime::daemon {
 void use_tokens(coordinator_options& options, const std::filesystem::path& folder) {
   using security::token_store;
   const auto tokens = std::make_shared<token_store>(folder);
-  options.admit = [tokens](const std::string& name, const std::string& token) {
-    return tokens->admit(name, token, token_store::clock::now());
+  options.admit = [tokens](const std::string& name, const std::string& token, bool only_asks) {
+    const auto now = token_store::clock::now();
+    return only_asks ? tokens->obstacle(name, token, now) : tokens->admit(name, token, now);
   };
   options.forget = [tokens](const std::string& name) { tokens->forget(name); };
   options.make_token = [tokens](double seconds) {

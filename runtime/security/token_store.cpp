@@ -146,29 +146,39 @@ std::string token_store::create(std::chrono::seconds life, clock::time_point now
   return token;
 }
 
-std::string token_store::admit(const std::string& name, const std::string& token,
-                               clock::time_point now) {
-  check_node_name(name);
-  session open(*this);
-  if (admitted_.count(name) > 0)
+/// By what has been read of the file; "" where it may come in.
+std::string token_store::refusal(const std::string& name, const std::string& token,
+                                 clock::time_point now) const {
+  if (admitted_.count(name) > 0 || tickets_.empty())
     return {};
-  if (tickets_.empty()) {
-    open.append("known " + name);
-    return {};
-  }
   if (token.empty())
     return "'" + name
            + "' joins for the first time and brings no token; `skippipe token create` makes one";
-  const auto hash = hash_of(token);
-  const auto found = tickets_.find(hash);
+  const auto found = tickets_.find(hash_of(token));
   if (found == tickets_.end())
     return "'" + name + "' brings a token that is not known here";
   if (found->second.used)
     return "'" + name + "' brings a token that was used before";
   if (found->second.expires <= now)
     return "'" + name + "' brings a token that has expired";
-  open.append("admit " + name + " " + hash);
   return {};
+}
+
+std::string token_store::admit(const std::string& name, const std::string& token,
+                               clock::time_point now) {
+  check_node_name(name);
+  session open(*this);
+  auto why = refusal(name, token, now);
+  if (why.empty() && admitted_.count(name) == 0)
+    open.append(tickets_.empty() ? "known " + name : "admit " + name + " " + hash_of(token));
+  return why;
+}
+
+std::string token_store::obstacle(const std::string& name, const std::string& token,
+                                  clock::time_point now) {
+  check_node_name(name);
+  const session reading(*this);
+  return refusal(name, token, now);
 }
 
 void token_store::forget(const std::string& name) {

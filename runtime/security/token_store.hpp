@@ -28,6 +28,8 @@ public:
   /// not expired, and is used up now. Until the first token is made everybody may, and is known from
   /// then on. "" or the reason to refuse, in one line.
   std::string admit(const std::string& name, const std::string& token, clock::time_point now);
+  /// What `admit` would answer; nothing changes by it.
+  std::string obstacle(const std::string& name, const std::string& token, clock::time_point now);
 
   /// A node that was admitted must bring a new token.
   void forget(const std::string& name);
@@ -42,6 +44,8 @@ private:
   };
   class session;
   void apply(const std::string& line);
+  std::string refusal(const std::string& name, const std::string& token,
+                      clock::time_point now) const;
 
   std::filesystem::path file_;
   std::uint64_t read_ = 0;                      ///< Bytes of the file that have been applied.

@@ -29,8 +29,11 @@ def refusals(cluster, name):
 
 
 def refused(cluster, name, why, given=None):
-    """At the node in its last line, at the scheduler in one line."""
+    """At the node in its last line, at the scheduler in one line; a check beforehand says so, too."""
     before = len(refusals(cluster, name))
+    code, line = cluster.check_node(name, security={"token": given} if given else {})
+    assert code == 1 and "it would refuse this node: " in line and why in line, line
+    assert len(refusals(cluster, name)) == before, "a check is no try"
     with Daemon(cluster, name, security={"token": given} if given else {}) as node:
         last = node.wait_refused()
         assert why in last and last.startswith("skippipe: refused by the scheduler: "), last
@@ -47,6 +50,10 @@ def tokens(program, folder, config):
         first = token(cluster, "--cluster", cluster.control)["token"]
         refused(cluster, "late", "brings no token")
         refused(cluster, "late", "a token that is not known here", "a" * 32)
+        # A check finds nothing wrong, and uses nothing up.
+        code, line = cluster.check_node("late", security={"token": first})
+        assert code == 0 and line.endswith("its scheduler at %s would take this node in" % cluster.control), line
+        assert "late" not in cluster.nodes()
         with Daemon(cluster, "late", security={"token": first}) as node:
             node.wait_ready()
             assert cluster.nodes()["late"]["state"] == "ready"

@@ -252,6 +252,8 @@ def members(program, source, folder):
         with Daemon(cluster, "stranger", node={"cluster": "other"}) as wrong:
             line = wrong.wait_refused()
             assert "asks for the cluster 'other', this is 'local'" in line, line
+        code, line = cluster.check_node("stranger", node={"cluster": "other"})
+        assert code == 1 and "it would refuse this node: it asks for the cluster 'other', this is 'local'" in line, line
         with Daemon(cluster, "impostor", node={"name": "node-1"}) as wrong:
             line = wrong.wait_refused()
             assert "impostor" in line and "node-1" in line, line
@@ -259,6 +261,8 @@ def members(program, source, folder):
             spare.wait_ready()
             node = cluster.nodes()["spare"]
             assert (node["state"], node["stage"]) == ("ready", None), node
+            code, line = cluster.check_node("spare")
+            assert code == 1 and "a node called 'spare' is a member already" in line, line
             with Daemon(cluster, "spare", node={"dir": "spare-2"}) as twin:
                 wait_until("the twin is told", lambda: "a node called 'spare' is a member already" in
                            twin.log.read_text())

@@ -182,26 +182,39 @@ class Cluster:
     def kill(self, name, number=signal.SIGKILL):
         os.kill(self.pids[name], number)
 
+    def node_file(self, name, **tables):
+        """Of a node beside a cluster that uses TLS, with a certificate of the cluster's authority."""
+        keys = self.folder / "runs/cluster/keys" / name
+        if not keys.exists():
+            subprocess.run([self.program, "certs", "issue", name, "--dir", "runs/cluster/keys"], cwd=self.folder,
+                           check=True, capture_output=True)
+        base = {"node": {"name": name, "cluster": "local", "dir": name, "seeds": [self.control]},
+                "security": {"mode": "tls", "ca": "%s/ca.pem" % keys, "certificate": "%s/certificate.pem" % keys,
+                             "key": "%s/key.pem" % keys},
+                "data_plane": {"backend": "tls"}}
+        for table, words in tables.items():
+            base.setdefault(table, {}).update(words)
+        file = self.folder / (name + ".toml")
+        file.write_text("".join("[%s]\n%s" % (table, "".join("%s = %s\n" % (key, json.dumps(value))
+                                                             for key, value in words.items()))
+                                for table, words in base.items()))
+        return file
+
+    def check_node(self, name, **tables):
+        """What `node --check --connect` says of such a node: its exit code, and of the cluster."""
+        done = subprocess.run([self.program, "node", "--config", str(self.node_file(name, **tables)), "--check",
+                               "--connect"], cwd=self.folder, capture_output=True, text=True, timeout=60)
+        lines = [line for line in done.stdout.splitlines() if line.startswith("  cluster '")]
+        assert len(lines) == 1, done
+        return done.returncode, lines[0]
+
 
 class Daemon:
-    """A node of its own beside a Cluster that uses TLS, with a certificate of the cluster's authority."""
+    """Such a node."""
 
     def __init__(self, cluster, name, **tables):
         self.cluster, self.name, self.folder = cluster, name, cluster.folder
-        self.keys = self.folder / "runs/cluster/keys" / name
-        if not self.keys.exists():
-            subprocess.run([cluster.program, "certs", "issue", name, "--dir", "runs/cluster/keys"], cwd=self.folder,
-                           check=True, capture_output=True)
-        base = {"node": {"name": name, "cluster": "local", "dir": name, "seeds": [cluster.control]},
-                "security": {"mode": "tls", "ca": "%s/ca.pem" % self.keys,
-                             "certificate": "%s/certificate.pem" % self.keys, "key": "%s/key.pem" % self.keys},
-                "data_plane": {"backend": "tls"}}
-        for table, keys in tables.items():
-            base.setdefault(table, {}).update(keys)
-        self.file = self.folder / (name + ".toml")
-        self.file.write_text("".join("[%s]\n%s" % (table, "".join("%s = %s\n" % (key, json.dumps(value))
-                                                                  for key, value in keys.items()))
-                                     for table, keys in base.items()))
+        self.file = cluster.node_file(name, **tables)
         self.log = self.folder / (name + ".log")
         with open(self.log, "a") as log:
             self.process = subprocess.Popen([cluster.program, "node", "--config", str(self.file)], cwd=self.folder,

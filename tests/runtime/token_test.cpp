@@ -41,7 +41,13 @@ TEST_CASE("a token admits one node once", "[token]") {
   CHECK(store.unused(now) == 1);
   CHECK_THAT(store.admit("a", "", now), Catch::Contains("brings no token"));
   CHECK_THAT(store.admit("a", token + "x", now), Catch::Contains("not known here"));
+  const auto before = text_of(at / "journal" / "tokens.log");
+  CHECK_THAT(store.obstacle("a", "", now), Catch::Contains("brings no token"));
+  CHECK(store.obstacle("a", token, now) == "");
+  CHECK(text_of(at / "journal" / "tokens.log") == before); // To ask changes nothing.
   CHECK(store.admit("a", token, now) == "");
+  CHECK_THAT(store.obstacle("b", token, now), Catch::Contains("used before"));
+  CHECK(store.obstacle("a", "", now) == "");
   CHECK(store.unused(now) == 0);
   CHECK_THAT(store.admit("b", token, now), Catch::Contains("used before"));
   CHECK(store.admit("a", "", now + 10h) == ""); // a restart of the same node needs none

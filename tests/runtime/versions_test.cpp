@@ -1,4 +1,5 @@
 // Releases that speak other versions of the protocol part with one line on either side.
+#include "runtime/daemon/admission.hpp"
 #include "runtime/daemon/coordinator.hpp"
 #include "runtime/daemon/membership.hpp"
 #include "scratch_folder.hpp"
@@ -98,8 +99,23 @@ TEST_CASE("the scheduler refuses who speaks another version, and logs it once", 
   const auto reply = ask<join_answer>(there.system(), found, wanted);
   CHECK(reply.refusal == why);
   CHECK(reply.permanent);
+  {
+    const std::lock_guard guard{scheduler.mutex};
+    CHECK(scheduler.lines.back() == "refused 'late': " + why);
+  }
+  // R8: of the same version, but with nobody who could work; who only asks needs nobody, and is not logged.
+  wanted.version = protocol_version;
+  wanted.cluster = "lab";
+  wanted.wire_dtype = "float32";
+  CHECK(ask<join_answer>(there.system(), found, wanted).refusal == "it brings no worker");
+  wanted.only_asks = true;
+  CHECK(ask<join_answer>(there.system(), found, wanted).refusal == "");
+  wanted.cluster = "other";
+  CHECK(ask<join_answer>(there.system(), found, wanted).refusal != "");
+  const auto nodes = ask<answer>(there.system(), found, command{protocol_version, "nodes"});
+  CHECK(nodes.text.find("late") == std::string::npos);
   const std::lock_guard guard{scheduler.mutex};
-  CHECK(scheduler.lines.back() == "refused 'late': " + why);
+  CHECK(scheduler.lines.back() == "refused 'late': it brings no worker");
 }
 
 TEST_CASE("a node that is refused says why and does not try again", "[daemon][R10]") {
@@ -113,6 +129,8 @@ TEST_CASE("a node that is refused says why and does not try again", "[daemon][R1
   const auto port = there.publish(scheduler);
   const std::unique_ptr<control_plane, std::function<void(control_plane*)>> guard{
       &there, [&](control_plane* plane) { end(*plane, scheduler); }};
+  CHECK(ask_admission(node_config{}, {{"127.0.0.1", port}}).problem
+        == "refused by the scheduler: " + why);
   control_plane here{control_options{}};
   membership_options options;
   options.plane = &here;
