@@ -2,9 +2,9 @@
 
 #include "runtime/check/probe.hpp"
 #include "runtime/cli.hpp"
+#include "runtime/config/node_file.hpp"
 #include "runtime/daemon/child_process.hpp"
 #include "runtime/daemon/known_clusters.hpp"
-#include "runtime/daemon/node_file.hpp"
 #include "runtime/security/authority.hpp"
 
 #include <poll.h>
@@ -86,6 +86,7 @@ public:
   }
 
   int run() {
+    refuse_other_cluster();
     make_keys();
     auto scheduler = node(0);
     const auto former = former_port();
@@ -114,8 +115,18 @@ public:
 
 private:
   fs::path authority_folder() const { return dir_ / "keys"; }
+  fs::path file_of(const std::string& node) const { return dir_ / (node + ".toml"); }
   std::string name_of(std::uint32_t i) const {
     return i == 0 ? "scheduler" : "node-" + std::to_string(i);
+  }
+
+  /// Its keys, jobs and tokens are that cluster's.
+  void refuse_other_cluster() const {
+    const auto held = cluster_of_node_file(file_of("scheduler"));
+    if (!held.empty() && held != cluster_.name)
+      throw std::runtime_error(dir_.string() + ": holds the cluster '" + held + "', not '"
+                               + cluster_.name + "'; choose another cluster.dir, or the name '"
+                               + held + "'");
   }
 
   void make_keys() {
@@ -158,6 +169,7 @@ private:
     config.dir = dir_ / config.name;
     config.runs_scheduler = config.dedicated = i == 0;
     config.seeds.clear();
+    config.token.clear(); // It admits one node, and need not lie in the files of all.
     if (i > 0) {
       config.listen.port = config.data_listen.port = 0;
       if (config.metrics)
@@ -179,7 +191,7 @@ private:
   }
 
   void start(const node_config& config) {
-    const auto file = dir_ / (config.name + ".toml");
+    const auto file = file_of(config.name);
     std::ofstream{file} << node_file_text(config);
     daemon_process one;
     one.name = config.name;

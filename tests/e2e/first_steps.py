@@ -275,6 +275,15 @@ def ports(program, folder, control):
     assert cluster.rest[1] == "", cluster.rest
 
 
+def other_clusters(program, folder):
+    """The folder of a cluster is no other's."""
+    before = (folder / "runs/cluster/scheduler.toml").read_text()
+    line = refused(folder, program, "up", "cluster.toml", "--set", "cluster.name=other")
+    assert line == "skippipe: %s: holds the cluster 'local', not 'other'; choose another cluster.dir, or the name " \
+        "'local'\n" % (folder / "runs/cluster"), line
+    assert (folder / "runs/cluster/scheduler.toml").read_text() == before
+
+
 def deaths(program, folder):
     """Whoever dies is reported with its own reason; with the last daemon `up` ends."""
     process = subprocess.Popen([program, "up", "cluster.toml"], cwd=folder, stdout=subprocess.PIPE,
@@ -379,6 +388,7 @@ def main():
         resumed(program, folder)
         drawn_over(program, folder)
         ports(program, folder, clusters(program, source, folder))
+        other_clusters(program, folder)
         deaths(program, folder)
         wordless(program, folder)
         ignored(program, folder)

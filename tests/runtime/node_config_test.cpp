@@ -1,11 +1,18 @@
 // Node and cluster files: what they say, and what they must not say.
 #include "runtime/config/default_files.hpp"
 #include "runtime/config/node_config.hpp"
+#include "runtime/config/node_file.hpp"
 #include "runtime/config/toml_document.hpp"
 
 #include "scratch_folder.hpp"
 
 #include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
 
 using namespace skippipe::runtime;
 
@@ -221,4 +228,110 @@ TEST_CASE("paths are shown without detours, and mean what they did", "[config][n
   CHECK(node->dir == "runs");
   CHECK_THAT(node_of("[emulation]\nlinks = '../l.json'").problems,
              Catch::Contains("emulation.links: l.json: cannot be read"));
+}
+
+namespace {
+
+/// Every key of a node's file that `config default node` shows.
+std::set<std::string> all_keys() {
+  std::set<std::string> keys;
+  std::istringstream lines{default_file("node")};
+  const std::regex table{"^(?:# )?\\[(\\w+)\\].*"}, key{"^(?:# )?(\\w+) = .*"};
+  std::string line, in;
+  for (std::smatch found; std::getline(lines, line);)
+    if (std::regex_match(line, found, table))
+      in = found[1];
+    else if (std::regex_match(line, found, key))
+      keys.insert(in + "." + found[1].str());
+  return keys;
+}
+
+node_config with(const std::vector<std::string>& words) {
+  problem_list problems;
+  auto document = toml_document::parse("[node]\nseeds = ['127.0.0.1:7000']\ndir = 'd'\n" + secured
+                                           + "[data_plane]\nbackend = 'tls'\n",
+                                       "dir/node.toml", problems);
+  for (const auto& word : words)
+    document->override_key(word, problems);
+  const auto node = read_node(*document, problems);
+  INFO(problems.text());
+  REQUIRE(node);
+  return *node;
+}
+
+} // namespace
+
+TEST_CASE("the keys in which two configurations differ are named, whichever they are",
+          "[config][node]") {
+  const auto links = "emulation.links=\"" SKIPPIPE_SOURCE_DIR "/configs/twelve-regions.json\"";
+  // Each with what else it needs.
+  const std::map<std::string, std::vector<std::string>> changes = {
+      {"node.name", {"b"}},
+      {"node.cluster", {"b"}},
+      {"node.dir", {"b"}},
+      {"node.listen", {"127.0.0.1:7100"}},
+      {"node.advertise", {"b"}},
+      {"node.data_listen", {"127.0.0.1:7100"}},
+      {"node.ports", {"7100-7199"}},
+      {"node.relay", {"b"}},
+      {"node.seeds", {"['127.0.0.1:7001']"}},
+      {"node.memory_microbatches", {"5"}},
+      {"node.device", {"cuda:1"}},
+      {"node.threads", {"2"}},
+      {"node.location", {"b"}},
+      {"scheduler.enabled", {"true"}},
+      {"scheduler.dedicated", {"true", "scheduler.enabled=true"}},
+      {"scheduler.journal", {"b"}},
+      {"scheduler.voters", {"['b']"}},
+      {"security.mode", {"insecure", "data_plane.backend=ucx"}},
+      {"security.ca", {"b"}},
+      {"security.certificate", {"b"}},
+      {"security.key", {"b"}},
+      {"security.revoked", {"b"}},
+      {"security.token", {"b"}},
+      {"security.trusted_interfaces", {"['b']"}},
+      {"data_plane.backend", {"ucx"}},
+      {"data_plane.tls_streams", {"2"}},
+      {"data_plane.ucx_tls", {"rc"}},
+      {"data_plane.wire_dtype", {"bfloat16"}},
+      {"data_plane.sealed", {"true"}},
+      {"data_plane.relay_listen", {"127.0.0.1:7100"}},
+      {"failure.detect_within_s", {"5"}},
+      {"transfer.max_share", {"0.5"}},
+      {"limits.max_upload_mbps", {"5"}},
+      {"trace.enabled", {"false"}},
+      {"log.level", {"debug"}},
+      {"profile.enabled", {"false"}},
+      {"profile.warmup_microbatches", {"5"}},
+      {"profile.warmup_s", {"5"}},
+      {"profile.probe_bytes", {"65536"}},
+      {"profile.probe_s", {"5"}},
+      {"profile.probe_total_s", {"5"}},
+      {"profile.fresh_s", {"5"}},
+      {"profile.replan_gain", {"0.5"}},
+      {"profile.replan_confirm", {"5"}},
+      {"profile.replan_pause", {"5"}},
+      {"metrics.listen", {"127.0.0.1:7100"}},
+      {"emulation.location", {"London", links}},
+      {"emulation.links", {SKIPPIPE_SOURCE_DIR "/configs/twelve-regions.json"}},
+      {"emulation.compute_s", {"5"}},
+      {"emulation.payload_bytes", {"5"}},
+      {"emulation.sync_bytes", {"5"}},
+      {"emulation.time_scale", {"5"}}};
+  std::set<std::string> tried;
+  for (const auto& [key, words] : changes) {
+    auto needed = words;
+    needed.front() = key + "=" + words.front();
+    CAPTURE(key);
+    const auto other = with(needed);
+    const auto found = changed_keys(with({}), other);
+    CHECK(std::count(found.begin(), found.end(), key) == 1);
+    CHECK(changed_keys(other, other).empty());
+    // As a file, too, it is the same.
+    problem_list problems;
+    const auto document = toml_document::parse(node_file_text(other), "node.toml", problems);
+    CHECK(changed_keys(*read_node(*document, problems), other).empty());
+    tried.insert(key);
+  }
+  CHECK(tried == all_keys());
 }

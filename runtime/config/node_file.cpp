@@ -1,10 +1,11 @@
-#include "runtime/daemon/node_file.hpp"
+#include "runtime/config/node_file.hpp"
 
 #include <toml++/toml.h>
 
+#include <map>
 #include <sstream>
 
-namespace skippipe::runtime::daemon {
+namespace skippipe::runtime {
 
 namespace {
 
@@ -15,9 +16,7 @@ toml::array texts(const std::vector<std::string>& values) {
   return result;
 }
 
-} // namespace
-
-std::string node_file_text(const node_config& node) {
+toml::table table_of(const node_config& node) {
   toml::table self{{"name", node.name},
                    {"cluster", node.cluster},
                    {"dir", node.state_dir().string()},
@@ -42,8 +41,14 @@ std::string node_file_text(const node_config& node) {
   toml::table scheduler{{"enabled", node.runs_scheduler}, {"dedicated", node.dedicated}};
   if (!node.journal.empty())
     scheduler.insert("journal", node.journal.string());
+  if (!node.voters.empty())
+    scheduler.insert("voters", texts(node.voters));
   toml::table security{{"mode", node.tls ? "tls" : "insecure"},
                        {"trusted_interfaces", texts(node.trusted_interfaces)}};
+  if (!node.token.empty())
+    security.insert("token", node.token);
+  if (!node.revoked.empty())
+    security.insert("revoked", node.revoked.string());
   if (node.tls) {
     security.insert("ca", node.ca.string());
     security.insert("certificate", node.certificate.string());
@@ -88,9 +93,48 @@ std::string node_file_text(const node_config& node) {
   if (!e.links.empty())
     emulation.insert("links", e.links.string());
   file.insert("emulation", emulation);
+  return file;
+}
+
+/// "node.threads" and its value as text.
+std::map<std::string, std::string> flat(const toml::table& file) {
+  std::map<std::string, std::string> all;
+  for (auto&& [table, keys] : file)
+    for (auto&& [key, value] : *keys.as_table()) {
+      std::ostringstream text;
+      value.visit([&](const auto& node) { text << node; });
+      all[std::string{table.str()} + "." + std::string{key.str()}] = text.str();
+    }
+  return all;
+}
+
+} // namespace
+
+std::string node_file_text(const node_config& node) {
   std::ostringstream out;
-  out << "# Written by `skippipe up`.\n" << file << '\n';
+  out << "# Written by `skippipe up`.\n" << table_of(node) << '\n';
   return out.str();
 }
 
-} // namespace skippipe::runtime::daemon
+std::string cluster_of_node_file(const std::filesystem::path& file) {
+  try {
+    return toml::parse_file(file.string())["node"]["cluster"].value_or(std::string{});
+  } catch (const toml::parse_error&) {
+    return {};
+  }
+}
+
+std::vector<std::string> changed_keys(const node_config& before, const node_config& after) {
+  const auto old = flat(table_of(before)), fresh = flat(table_of(after));
+  auto all = old;
+  all.insert(fresh.begin(), fresh.end());
+  std::vector<std::string> changed;
+  for (const auto& [key, value] : all) {
+    const auto was = old.find(key), is = fresh.find(key);
+    if (was == old.end() || is == fresh.end() || was->second != is->second)
+      changed.push_back(key);
+  }
+  return changed;
+}
+
+} // namespace skippipe::runtime
