@@ -9,6 +9,7 @@
 
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 namespace skippipe::runtime {
 
@@ -20,12 +21,12 @@ struct node_words {
   bool check = false, connect = false, json = false;
 };
 
-/// Checked; what it warns of is printed.
-node_config read(const node_words& words) {
-  auto node = read_checked_node(words.config, words.overrides);
-  for (const auto& line : node.warnings)
-    std::cerr << "skippipe: warning: " << line << '\n';
-  return std::move(node.config);
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in{text};
+  for (std::string line; std::getline(in, line);)
+    lines.push_back(line);
+  return lines;
 }
 
 /// Before anything starts: who says READY can compute.
@@ -46,14 +47,17 @@ int run(const node_words& words) {
                            {check_device, daemon::ask_admission});
   }
   daemon::daemon_request request;
-  request.config = read(words);
+  auto node = read_checked_node(words.config, words.overrides);
+  for (const auto& line : node.warnings)
+    std::cerr << "skippipe: warning: " << line << '\n';
+  request.config = std::move(node.config);
   check_device(request.config);
-  request.reload = [&words]() -> std::optional<node_config> {
+  request.reload = [&words]() -> daemon::fresh_config {
     try {
-      return read(words);
+      auto node = read_checked_node(words.config, words.overrides);
+      return {std::move(node.config), std::move(node.warnings)};
     } catch (const command_error& problem) {
-      std::cerr << "skippipe: " << problem.what() << '\n';
-      return std::nullopt;
+      return {std::nullopt, lines_of(problem.what())};
     }
   };
   return daemon::run_daemon(request);

@@ -13,6 +13,7 @@
 #include "runtime/daemon/membership.hpp"
 #include "runtime/daemon/offer_metrics.hpp"
 #include "runtime/daemon/relaying.hpp"
+#include "runtime/daemon/reloading.hpp"
 #include "runtime/daemon/state_folder.hpp"
 #include "runtime/daemon/token_door.hpp"
 #include "runtime/daemon/yielding_compute.hpp"
@@ -126,7 +127,7 @@ public:
       using kind = daemon_signals::kind;
       switch (event->what) {
         case kind::reload:
-          reload();
+          reload(request_, log_, upload_);
           break;
         case kind::terminate:
           if (draining) {
@@ -335,19 +336,6 @@ private:
     else
       log_->warn("leaving without having been drained: {}", problem);
     return problem.empty();
-  }
-
-  void reload() {
-    const auto fresh = request_.reload ? request_.reload() : std::nullopt;
-    if (!fresh) {
-      log_->warn("the configuration stays as it was");
-      return;
-    }
-    set_level(log_, *fresh);
-    upload_.set(*fresh);
-    log_->info("configuration read again: log.level = {}, limits.max_upload_mbps = {}, "
-               "transfer.max_share = {}; other changes need a restart",
-               fresh->log_level, fresh->max_upload_mbps, fresh->transfer_share);
   }
 
   /// Whether the actors still answer, for systemd's watchdog.

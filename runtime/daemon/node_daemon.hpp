@@ -6,13 +6,19 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace skippipe::runtime::daemon {
 
+/// A configuration that was read again.
+struct fresh_config {
+  std::optional<node_config> config; ///< None where it is wrong.
+  std::vector<std::string> lines;    ///< What is wrong, or what to beware of.
+};
+
 struct daemon_request {
   node_config config;
-  /// Reads the configuration again; nullopt where it is wrong, after saying so.
-  std::function<std::optional<node_config>()> reload;
+  std::function<fresh_config()> reload;
 };
 
 /// Runs until SIGTERM (drains; again: at once), SIGINT (at once) or dismissal. Prints "READY {json}" on
