@@ -25,6 +25,10 @@
 #include <string>
 #include <vector>
 
+namespace skippipe::runtime {
+class run_folder_lock;
+}
+
 namespace skippipe::runtime::daemon {
 
 class link_survey;
@@ -132,7 +136,8 @@ private:
   void surveyed();
   void begin_planning(std::vector<job_node> nodes);
   std::function<void()> plan(std::vector<job_node> nodes, job_config job, job_record record,
-                             const std::vector<copy_source>& copies, scheduler::cost_tracker known);
+                             const std::vector<copy_source>& copies, scheduler::cost_tracker known,
+                             std::shared_ptr<run_folder_lock> lock);
   void note_costs(const scheduler::cost_tracker& costs);
   void keep_instance();
   void keep_plan(const scheduler::plan& plan, double saves);
@@ -158,7 +163,8 @@ private:
   phase phase_ = phase::preparing;
   bool stopping_ = false, suspending_ = false;
   std::shared_ptr<const model::dataset> data_;
-  std::shared_ptr<actors::executor> desk_; ///< Files and planning.
+  std::shared_ptr<run_folder_lock> folder_lock_; ///< From its first start to its end.
+  std::shared_ptr<actors::executor> desk_;       ///< Files and planning.
 
   // Of the session.
   session_no session_ = 0;

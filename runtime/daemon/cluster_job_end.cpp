@@ -96,6 +96,7 @@ void cluster_job::finish(iteration_no iterations) {
     host_.emit(events::note("the scheduler ends; the job goes on when it is back"));
     return close_session([self = shared_from_this()] {
       self->phase_ = phase::ended;
+      self->folder_lock_.reset();
       self->host_.changed(self->record_);
       self->host_.ended();
     });
@@ -118,6 +119,7 @@ void cluster_job::end(job_state state, const std::string& outcome) {
     return;
   close_session([self = shared_from_this(), state, outcome] {
     self->phase_ = phase::ended;
+    self->folder_lock_.reset();
     self->report_overruns();
     self->host_.emit(state == job_state::failed ? events::failed(outcome)
                                                 : events::done(self->record_.iteration, outcome,

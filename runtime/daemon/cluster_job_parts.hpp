@@ -50,6 +50,7 @@ void keep_problem(const std::filesystem::path& run_dir, const scheduler::instanc
 struct cluster_job::launch {
   job_config job;
   std::vector<job_node> nodes;
+  std::shared_ptr<run_folder_lock> folder_lock;
   std::shared_ptr<checkpointing> checkpoints;
   scheduler::instance problem;
   actors::job_options options;

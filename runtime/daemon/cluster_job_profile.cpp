@@ -156,9 +156,9 @@ void cluster_job::begin_planning(std::vector<job_node> nodes) {
       if (const auto link = host_.book->link(nodes[a].life, nodes[b].life))
         known.add_link(a, b, *link);
   in_background([self = shared_from_this(), nodes = std::move(nodes), job = job_, record = record_,
-                 copies = find_copies(), known = std::move(known)]() mutable {
-    return self->plan(std::move(nodes), std::move(job), std::move(record), copies,
-                      std::move(known));
+                 copies = find_copies(), known = std::move(known), lock = folder_lock_]() mutable {
+    return self->plan(std::move(nodes), std::move(job), std::move(record), copies, std::move(known),
+                      std::move(lock));
   });
 }
 

@@ -79,10 +79,20 @@ bool links_matter(const scheduler::instance& problem) {
 
 std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config job,
                                         job_record record, const std::vector<copy_source>& copies,
-                                        scheduler::cost_tracker known) {
+                                        scheduler::cost_tracker known,
+                                        std::shared_ptr<run_folder_lock> lock) {
   const auto note = [emit = host_.emit, in_turn = host_.in_turn](const std::string& line) {
     in_turn([emit, line] { emit(events::note(line)); });
   };
+  const auto own = [&](const fs::path& run_dir) {
+    create_run_folder(run_dir, record.id);
+    if (!lock)
+      lock = std::make_shared<run_folder_lock>(run_dir);
+  };
+  if (!record.run_dir.empty())
+    own(record.run_dir);
+  if (record.nodes.empty() && record.resume.empty())
+    refuse_used_folder(record.run_dir); // Another run may have begun there since it was submitted.
   const fs::path origin = record.run_dir.empty() ? record.resume : record.run_dir;
   if (auto absent = recover_checkpoint(origin, copies, note); !absent.empty())
     return [self = shared_from_this(), absent] { self->await_copies(absent); };
@@ -101,11 +111,11 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
   if (made->job.pipeline.deterministic && checkpoints->microbatches() != 0)
     made->job.kept_microbatches = checkpoints->microbatches();
   fs::path run_dir = checkpoints->run_dir();
-  if (run_dir.empty() && !record.run_dir.empty())
-    fs::create_directories(run_dir = record.run_dir);
   if (run_dir.empty())
-    run_dir = create_run_folder(host_.dir / "runs" / record.id, record.id);
+    run_dir = record.run_dir.empty() ? host_.dir / "runs" / record.id : fs::path{record.run_dir};
   run_dir = fs::absolute(run_dir);
+  own(run_dir);
+  made->folder_lock = lock;
   checkpoints->open(run_dir);
   if (!checkpoints->source().empty()) {
     made->restored = checkpoint_files(checkpoints->source());
@@ -205,6 +215,7 @@ void cluster_job::open(launch& planned) {
     if (!host_.is_member(node))
       return restart("node '" + node.name + "' has gone");
   launch_ = std::make_unique<launch>(std::move(planned));
+  folder_lock_ = launch_->folder_lock;
   // The checkpoints refer to the job that they were made for.
   job_ = launch_->job;
   checkpoints_ = launch_->checkpoints;

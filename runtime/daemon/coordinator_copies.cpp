@@ -3,6 +3,7 @@
 
 #include "runtime/config/address.hpp"
 #include "runtime/train/events.hpp"
+#include "runtime/train/run_folder.hpp"
 
 #include <utility>
 
@@ -80,16 +81,8 @@ void coordinator_state::try_closed() {
 
 /// Of the job whose run this one goes on with.
 void coordinator_state::inherit_copies(job_record& record) const {
-  if (record.resume.empty())
-    return;
-  const auto same = [](const std::string& a, const std::string& b) {
-    std::error_code problem;
-    return !b.empty()
-           && std::filesystem::weakly_canonical(a, problem)
-                  == std::filesystem::weakly_canonical(b, problem);
-  };
   for (const auto& job : jobs_)
-    if (same(record.resume, job.run_dir))
+    if (same_folder(record.resume, job.run_dir))
       record.copies = job.copies;
 }
 

@@ -67,6 +67,11 @@ answer coordinator_state::submit(submit_request& request) {
   } catch (const std::exception& used) {
     return {"", used.what()};
   }
+  for (const auto& other : jobs_)
+    if ((other.state == job_state::queued || other.state == job_state::running)
+        && same_folder(request.run_dir, other.run_dir))
+      return {"", request.run_dir + ": job '" + other.id
+                      + "' has this run folder; stop it, or choose another folder with --run-dir"};
   job_record record;
   for (int n = 1; record.id.empty() || find_job(record.id) != nullptr; ++n)
     record.id = job->name + "-" + std::to_string(n);

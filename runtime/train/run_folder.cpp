@@ -73,6 +73,12 @@ void refuse_used_folder(const fs::path& wanted) {
                                "with --run-dir");
 }
 
+bool same_folder(const fs::path& a, const fs::path& b) {
+  std::error_code problem;
+  return !a.empty() && !b.empty()
+         && fs::weakly_canonical(a, problem) == fs::weakly_canonical(b, problem);
+}
+
 fs::path set_remains_aside(const fs::path& dir) {
   fs::path aside;
   for (const char* name : remains) {

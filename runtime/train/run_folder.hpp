@@ -18,6 +18,9 @@ inline constexpr const char* run_job = "given-job.toml";
 /// where `wanted` holds checkpoints, or something and no run; nothing is changed then.
 void refuse_used_folder(const std::filesystem::path& wanted);
 
+/// Whether both name one folder, however they are written. Empty ones name none.
+bool same_folder(const std::filesystem::path& a, const std::filesystem::path& b);
+
 /// What a run that never came to a checkpoint left there is moved into earlier-N below it. Returns that
 /// folder, empty where there was nothing. Throws std::runtime_error.
 std::filesystem::path set_remains_aside(const std::filesystem::path& dir);

@@ -109,16 +109,17 @@ def stopped_at_once(program, folder):
         assert process.returncode == 130 and err.splitlines()[-1] == left, err
 
 
-def one_at_a_time(program, folder):
+def one_at_a_time(program, folder, where="shared", *cluster):
     """A run folder belongs to one process at a time, also while there is no checkpoint yet."""
-    for more in ([], ["--resume", "shared"]):
-        process = subprocess.Popen([program, "train", "long.toml", "--json", *(more or ["--run-dir", "shared"])],
+    for more in ([], ["--resume", where]):
+        process = subprocess.Popen([program, "train", "long.toml", "--json", *(more or ["--run-dir", where])],
                                    cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         while '"iteration"' not in process.stdout.readline():
             pass
         process.send_signal(signal.SIGSTOP)
-        line = refused(folder, program, "train", "two.toml", *(more or ["--run-dir", "shared"]))
-        assert "shared: another process trains in this run folder; stop it, or " in line, line
+        done = run(folder, program, "train", "two.toml", *(more or ["--run-dir", where]), *cluster)
+        line = done.stderr.splitlines()[-1]
+        assert done.returncode == 1 and where + ": another process trains in this run folder; stop it, or " in line, done
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGCONT)
         process.communicate(timeout=60)
@@ -213,8 +214,13 @@ def clusters(program, source, folder):
         # On the scheduler's machine, too, a new job takes no folder that is taken.
         line = refused(folder, program, "train", "two.toml", "--run-dir", "taken", "--cluster", cluster.control)
         assert "holds a run already" in line, line
-        job = cluster.train("long.toml")
+        job = cluster.train("long.toml", "--run-dir", "held")
         job.wait_iteration(2)
+        # Nor one in which a job trains, whoever wants it.
+        line = refused(folder, program, "train", "two.toml", "--run-dir", "held")
+        assert "held: another process trains in this run folder; stop it, or " in line, line
+        line = refused(folder, program, "train", "two.toml", "--run-dir", "./held", "--cluster", cluster.control)
+        assert "held: job '%s' has this run folder; stop it, or " % job.of("submitted")[0]["job"] in line, line
         line = refused(folder, program, "trace", "follow", "--node", "node-7", "--cluster", cluster.control)
         assert "has no node 'node-7', did you mean 'node-" in line, line
         wait_until("there is a trace", lambda: run(folder, program, "trace", "stuck", "--cluster",
@@ -246,6 +252,7 @@ def clusters(program, source, folder):
         at = [job.events.index(event) for event in again.events]
         assert at == sorted(set(at)) and 100 < len(at) < 300, again.events  # Of a long one what is recent.
         assert [e["event"] for e in again.events[:2]] == ["submitted", "started"], again.events
+        one_at_a_time(program, folder, "both", "--cluster", cluster.control)
         return cluster.control
 
 
