@@ -75,6 +75,12 @@ bool links_matter(const scheduler::instance& problem) {
   return most > 2 * least && most - least > std::max(0.005, 0.1 * problem.nodes.front().compute_s);
 }
 
+std::string goes_on(iteration_no committed, std::size_t nodes) {
+  return (committed == 0 ? "the job begins anew"
+                         : "the job goes on after iteration " + std::to_string(committed))
+         + " with " + std::to_string(nodes) + " nodes";
+}
+
 } // namespace
 
 std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config job,
@@ -226,6 +232,8 @@ void cluster_job::open(launch& planned) {
   gone_.clear();
   leaving_.clear();
   opening_.clear();
+  if (!record_.nodes.empty()) // It has run before, and paused.
+    host_.emit(events::note(goes_on(checkpoints_->committed(), nodes_.size())));
   record_.run_dir = launch_->summary.run_dir;
   record_.microbatches = launch_->summary.microbatches;
   record_.nodes.clear();

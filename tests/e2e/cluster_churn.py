@@ -178,6 +178,7 @@ def stage(world, chance):
                 cluster.kill(name)
         job.wait_for(lambda e: e["event"] == "note" and "no node left" in e["text"])
         world.check(job, job.finish())
+        assert [e for e in job.of("note") if "the job goes on after iteration " in e["text"]], job.of("note")
         return "lost stage %d" % lost
 
 

@@ -325,8 +325,15 @@ def members(program, source, folder):
         wait_until("it is told why", lambda: "drain" in log.read_text())
         os.kill(cluster.pids["node-1"], signal.SIGTERM)
         job.wait_for(lambda e: e["event"] == "note" and "no node left" in e["text"])
-        cluster.run("stop", job.of("submitted")[0]["job"])
-        job.finish()
+        # As soon as there is one for it again, the job goes on and says so, to its submitter and in the log.
+        count = len(job.of("iteration"))
+        with Daemon(cluster, "again"):
+            text = job.wait_for(lambda e: e["event"] == "note" and "the job begins anew with 2 nodes" in e["text"])["text"]
+            log = (folder / "runs/cluster/scheduler.log").read_text()
+            assert "job '%s': %s\n" % (job.of("submitted")[0]["job"], text) in log, log[-1000:]
+            job.wait_for(lambda e: e["event"] == "iteration" and len(job.of("iteration")) > count)
+            cluster.run("stop", job.of("submitted")[0]["job"])
+            job.finish()
 
 
 def main():
