@@ -119,8 +119,12 @@ void node_state::report(const failed& problem) {
 }
 
 void node_state::child_down(const caf::down_msg& down) {
-  if (down.reason && down.reason != caf::exit_reason::user_shutdown)
-    report({options.env->node, "an actor of this node ended: " + caf::to_string(down.reason)});
+  if (!down.reason || down.reason == caf::exit_reason::user_shutdown)
+    return;
+  const std::string part = stage_handle && down.source == stage_handle.address()     ? "stage"
+                           : origin_handle && down.source == origin_handle.address() ? "origin"
+                                                                                     : "reducer";
+  report({options.env->node, "its " + part + " has ended by an error of its own; see its log"});
 }
 
 void node_state::retire_children() {

@@ -1,6 +1,7 @@
 #include "runtime/check/probe.hpp"
 
 #include "runtime/gate/gate.hpp"
+#include "runtime/gate/unreachable.hpp"
 
 #include <openssl/err.h>
 
@@ -52,7 +53,8 @@ unique_fd connect_to(const addrinfo& where, steady::time_point until, std::strin
     error = errno;
   if (error == EINPROGRESS) {
     if (!wait_for(fd.get(), POLLOUT, until)) {
-      problem = "nothing answers at this port; is the host up, and does a firewall let us through?";
+      problem =
+          std::string{nobody_answers} + "; is the host up, and does a firewall let us through?";
       return {};
     }
     socklen_t size = sizeof error;
@@ -60,9 +62,9 @@ unique_fd connect_to(const addrinfo& where, steady::time_point until, std::strin
   }
   if (error == 0)
     return fd;
-  problem = error == ECONNREFUSED
-                ? "the host is up, but nothing listens on this port; is the node running there?"
-                : std::string("cannot connect (") + std::strerror(error) + ")";
+  problem = why_unreachable(error);
+  if (error == ECONNREFUSED)
+    problem += "; the host is up: is the node running?";
   return {};
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/daemon/caf_error.hpp"
 
+#include "runtime/gate/unreachable.hpp"
+
 namespace skippipe::runtime::daemon {
 
 namespace {
@@ -20,7 +22,7 @@ std::string plain_text(const caf::error& why) {
   switch (static_cast<caf::sec>(why.code())) {
     case caf::sec::cannot_connect_to_node: {
       const auto said = said_by_gate(why);
-      return said.empty() ? "nobody listens there" : said;
+      return said.empty() ? nobody_listens : said;
     }
     case caf::sec::request_timeout:
       return "no answer in time";
@@ -32,7 +34,7 @@ std::string plain_text(const caf::error& why) {
     case caf::sec::socket_disconnected:
       return "the connection ended";
     case caf::sec::connection_timeout:
-      return "nobody answered";
+      return nobody_answers;
     case caf::sec::no_actor_published_at_port:
       return "it is not a node of a cluster";
     case caf::sec::unexpected_actor_messaging_interface:
@@ -44,7 +46,7 @@ std::string plain_text(const caf::error& why) {
     case caf::sec::unknown_type:
       return "it runs another release of skippipe; install the same on both";
     default:
-      return "the connection failed (" + to_string(static_cast<caf::sec>(why.code())) + ")";
+      return "the connection failed (error " + std::to_string(why.code()) + " of CAF)";
   }
 }
 

@@ -83,6 +83,11 @@ fs::path keys_of(const cluster_words& words, const std::string& where) {
   return keys_of_cluster(where);
 }
 
+std::string silence(const std::string& where, const caf::error& why) {
+  return where + ": the scheduler does not answer: " + plain_text(why)
+         + "; see whether its daemon runs";
+}
+
 } // namespace
 
 client::client(const cluster_words& words)
@@ -124,10 +129,7 @@ Reply client::request(const Request& wanted) {
   (*voice_)
       ->request(coordinator_, std::chrono::seconds{30}, wanted)
       .receive([&](Reply& given) { reply = std::move(given); },
-               [&](const caf::error& why) {
-                 reply.error = where_ + ": the scheduler does not answer: " + plain_text(why)
-                               + "; see whether its daemon runs";
-               });
+               [&](const caf::error& why) { reply.error = silence(where_, why); });
   if (!reply.error.empty())
     throw command_error(reply.error);
   return reply;
@@ -170,9 +172,7 @@ std::string client::begin_following(Request request) {
   caf::scoped_actor self{system};
   self->request(coordinator_, std::chrono::seconds{60}, std::move(request))
       .receive([&](const answer& given) { reply = given; },
-               [&](const caf::error& why) {
-                 reply.error = where_ + ": the scheduler does not answer: " + plain_text(why);
-               });
+               [&](const caf::error& why) { reply.error = silence(where_, why); });
   if (!reply.error.empty()) {
     end_following();
     throw command_error(reply.error);

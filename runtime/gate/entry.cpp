@@ -1,4 +1,5 @@
 #include "runtime/gate/core.hpp"
+#include "runtime/gate/unreachable.hpp"
 
 #include <openssl/err.h>
 
@@ -92,7 +93,7 @@ void gate::core::start_dialing(const std::string& host_port,
     return done({}, "'" + host_port + "' is no numeric HOST:PORT");
   auto fd = transport::tls::open_connection(sockets_, *to);
   if (!fd)
-    return done({}, "cannot connect to " + host_port + ": " + std::strerror(errno));
+    return done({}, "cannot connect to " + host_port + ": " + why_unreachable(errno));
   tunnel& t = add(std::move(fd), *to);
   t.dialed = [done = std::move(done), remote = t.remote](unique_fd end, const std::string& name,
                                                          const std::string& problem) {
@@ -110,8 +111,7 @@ tunnel& gate::core::add(unique_fd fd, const socket_address& other) {
   t.wire = std::move(fd);
   t.remote = other.text();
   t.timer = thread_.at(clock::now() + options_.limits.handshake, [this, &t] {
-    refuse(t,
-           t.at == tunnel::phase::connecting ? "nobody answered" : "the handshake took too long");
+    refuse(t, t.at == tunnel::phase::connecting ? nobody_answers : "the handshake took too long");
   });
   t.wire_events = EPOLLIN;
   thread_.watch(t.wire.get(), EPOLLIN, [this, id](std::uint32_t e) { on_wire(id, e); });
@@ -138,7 +138,7 @@ bool gate::core::advance_tcp(tunnel& t) {
         && ::getpeername(t.wire.get(), reinterpret_cast<sockaddr*>(&peer), &peer_size) != 0)
       return false; // still connecting
     if (error != 0) {
-      refuse(t, std::strerror(error));
+      refuse(t, why_unreachable(error));
       return false;
     }
   }

@@ -1,4 +1,5 @@
 // What daemons and clients say to each other survives the wire, and damaged bytes do no harm (R8).
+#include "runtime/daemon/caf_error.hpp"
 #include "runtime/daemon/messages.hpp"
 
 #include <caf/all.hpp>
@@ -100,4 +101,14 @@ TEST_CASE("messages of the control plane survive the wire and damage", "[daemon]
   check(system, trace_part{"a", 4, true, "e"});
   check(system, trace_pull{1, "j", "n", 2, 3});
   check(system, trace_events{"j", "e", "done", 4, 5, {"n"}, "ab"});
+}
+
+TEST_CASE("no word of CAF's own gets into what people read", "[daemon][R10]") {
+  for (int code = 1; code < 80; ++code) {
+    const auto text = plain_text(caf::make_error(static_cast<caf::sec>(code)));
+    CAPTURE(text);
+    CHECK(text.find('_') == std::string::npos);
+    CHECK(text.find("sec") == std::string::npos);
+  }
+  CHECK(plain_text(caf::sec::cannot_connect_to_node) == "nobody listens there");
 }

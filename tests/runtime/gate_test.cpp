@@ -232,7 +232,7 @@ TEST_CASE("a gate dials a gate", "[gate][dial]") {
     CHECK(std::string(data + 32, 5) == "hello");
   }
   CHECK(eventually([&] { return g.door->counts().open == 0; })); // our end closed, so did all
-  CHECK_THAT(dial(*door, "127.0.0.1:1").second, Catch::Contains("refused"));
+  CHECK_THAT(dial(*door, "127.0.0.1:1").second, Catch::Contains("nobody listens there"));
   CHECK_THAT(dial(*door, "nowhere:1").second, Catch::Contains("no numeric HOST:PORT"));
 
   const auto other = bad_keys(g.world, "another authority's");

@@ -264,7 +264,8 @@ TEST_CASE("a probe tells which part of a seed is wrong", "[check][connect]") {
 
   CHECK_THAT(probe({"no.such.host.invalid", 7000}, files, 1s).problem,
              Catch::Contains("cannot be resolved"));
-  CHECK_THAT(probe(local(1), files, 1s).problem, Catch::Contains("nothing listens on this port"));
+  CHECK_THAT(probe(local(1), files, 1s).problem,
+             Catch::Contains("nobody listens there; the host is up"));
   const listener silent([](const transport::unique_fd& fd) {
     char sink[2048];
     while (::recv(fd.get(), sink, sizeof sink, 0) > 0) {
@@ -317,7 +318,7 @@ TEST_CASE("a node's own ports and its seeds are tried in turn", "[check][connect
   CHECK_THAT(findings[1].problem, Catch::Contains("no interface of this machine"));
   CHECK(findings[2].problem == "");
   CHECK(findings[2].what == "seed 127.0.0.1:" + std::to_string(taken.port));
-  CHECK_THAT(findings[3].problem, Catch::Contains("nothing listens"));
+  CHECK_THAT(findings[3].problem, Catch::Contains("nobody listens there"));
   node.listen.port = 0;
   CHECK(check_connections(node, 1s)[0].problem == "");
 }
