@@ -333,6 +333,8 @@ private:
     const auto problem = membership_->leave();
     if (problem.empty())
       log_->info("draining (again: at once)");
+    else if (!ready_)
+      log_->info("stopped before it was in the cluster");
     else
       log_->warn("leaving without having been drained: {}", problem);
     return problem.empty();

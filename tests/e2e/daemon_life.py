@@ -85,6 +85,12 @@ def checks(program, folder):
         (folder / "seed.toml").write_text('[node]\nname = "b"\nseeds = ["%s"]\n' % silent)
         done = run(program, folder, "node", "--config", "seed.toml", "--check", "--connect")
         assert done.returncode == 1 and silent in done.stdout + done.stderr, done
+        # Started all the same and stopped, it was never in.
+        node = Node(program, folder, "--config", "seed.toml")
+        node.wait_line(silent + ": no node of a cluster answers: nobody listens there; trying again")
+        assert node.end(signal.SIGTERM) == 0
+        log = node.log.read_text()
+        assert log.endswith(" b info: stopped before it was in the cluster\n") and "drain" not in log, log
 
 
 def story(program, folder, job):
