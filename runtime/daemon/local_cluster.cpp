@@ -97,6 +97,9 @@ public:
     if (!wait_ready())
       return end();
     control_ = nodes_.front().ready.value("control", "");
+    // Started again from its file, it is where the others look for it.
+    scheduler.listen.port = parse_address(control_).value_or(address{}).port;
+    write_file(scheduler);
     keep_port(former);
     if (cluster_.common.tls)
       remember_cluster(control_, authority_folder() / "operator");
@@ -190,9 +193,12 @@ private:
     return config;
   }
 
+  void write_file(const node_config& config) const {
+    std::ofstream{file_of(config.name)} << node_file_text(config);
+  }
+
   void start(const node_config& config) {
-    const auto file = file_of(config.name);
-    std::ofstream{file} << node_file_text(config);
+    write_file(config);
     daemon_process one;
     one.name = config.name;
     one.log = dir_ / (config.name + ".log");
@@ -200,7 +206,8 @@ private:
     if (const auto size = fs::file_size(one.log, absent); !absent)
       one.log_begin = static_cast<std::streamoff>(size);
     one.process = std::make_unique<child_process>(
-        std::vector<std::string>{program_, "node", "--config", file.string()}, one.log);
+        std::vector<std::string>{program_, "node", "--config", file_of(config.name).string()},
+        one.log);
     nodes_.push_back(std::move(one));
   }
 
@@ -232,11 +239,16 @@ private:
   }
 
   void report_exit(const daemon_process& one) const {
-    if (json_)
-      print_json({{"event", "node_exit"}, {"name", one.name}, {"status", one.status}});
-    else if (announced_) // Before, it is the error with which we end.
-      std::cout << one.name << " has ended with status " << one.status << why_ended(one)
-                << std::endl;
+    const auto restart = program_ + " node --config " + file_of(one.name).string();
+    if (json_) {
+      print_json(
+          {{"event", "node_exit"}, {"name", one.name}, {"status", one.status}, {"restart", restart}});
+    } else if (announced_) { // Before, it is the error with which we end.
+      std::cout << one.name << " has ended with status " << one.status << why_ended(one) << '\n';
+      if (!asked_to_end())
+        std::cout << "  to start it again: " << restart << '\n';
+      std::cout << std::flush;
+    }
   }
 
   bool asked_to_end() const { return asked_ > 0; }

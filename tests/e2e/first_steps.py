@@ -291,20 +291,39 @@ def other_clusters(program, folder):
     assert (folder / "runs/cluster/scheduler.toml").read_text() == before
 
 
+def restart_line(process):
+    """The command that `up` gives, as words."""
+    line = process.stdout.readline()
+    assert line.startswith("  to start it again: "), line
+    return line.split(": ", 1)[1].split()
+
+
 def deaths(program, folder):
     """Whoever dies is reported with its own reason; with the last daemon `up` ends."""
     process = subprocess.Popen([program, "up", "cluster.toml"], cwd=folder, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     while "Ctrl-C stops it" not in process.stdout.readline():
         pass
-    listed = run(folder, program, "nodes", "--json", "--cluster",
-                 next((folder / "state/skippipe/clusters").iterdir()).name)
+    control = next((folder / "state/skippipe/clusters").iterdir()).name
+    listed = run(folder, program, "nodes", "--json", "--cluster", control)
     pids = {node["name"]: node["pid"] for node in json.loads(listed.stdout)["nodes"]}
     os.kill(pids["node-2"], signal.SIGKILL)
     line = process.stdout.readline()
     assert line == "node-2 has ended with status 137 (killed by signal 9)\n", line
-    os.kill(pids["node-1"], signal.SIGKILL)
+    # The command that is given starts them again, the scheduler where it was.
+    restarts = [restart_line(process)]
     os.kill(pids["scheduler"], signal.SIGKILL)
+    assert process.stdout.readline().startswith("scheduler has ended with status 137")
+    restarts.append(restart_line(process))
+    fresh = [subprocess.Popen(words, cwd=folder / "data", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+             for words in restarts]
+    said = [one.stdout.readline() for one in fresh]
+    assert json.loads(said[1][6:])["control"] == control and said[0].startswith("READY "), said
+    for one in fresh:
+        one.send_signal(signal.SIGINT)
+        assert one.wait(60) == 0
+        one.stdout.close()
+    os.kill(pids["node-1"], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1 and err == "skippipe: all daemons have ended, and the cluster with them\n", err
 
