@@ -3,6 +3,7 @@
 #include "actors/origin.hpp"
 #include "actors/reducer.hpp"
 #include "actors/stage.hpp"
+#include "model/first_line.hpp"
 
 #include <exception>
 #include <utility>
@@ -113,9 +114,8 @@ void node_state::adopt(shard_built& built) {
 }
 
 void node_state::report(const failed& problem) {
-  // LibTorch's errors carry a backtrace below what they say.
-  const auto reason = problem.reason.substr(0, problem.reason.find('\n'));
-  options.env->net->send(scheduler_address, failed{options.env->node, reason});
+  options.env->net->send(scheduler_address,
+                         failed{options.env->node, model::first_line(problem.reason)});
 }
 
 void node_state::child_down(const caf::down_msg& down) {

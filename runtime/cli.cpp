@@ -1,5 +1,6 @@
 #include "runtime/cli.hpp"
 
+#include "model/first_line.hpp"
 #include "runtime/output.hpp"
 
 #include <charconv>
@@ -85,9 +86,7 @@ int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_c
     std::cerr << "skippipe: " << error.what() << '\n';
     return error.code();
   } catch (const std::exception& error) {
-    // LibTorch's carry a backtrace below what they say.
-    const std::string text = error.what();
-    std::cerr << "skippipe: " << text.substr(0, text.find('\n')) << '\n';
+    std::cerr << "skippipe: " << model::first_line(error.what()) << '\n';
     return 1;
   }
 }

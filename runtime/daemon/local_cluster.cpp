@@ -241,8 +241,10 @@ private:
   void report_exit(const daemon_process& one) const {
     const auto restart = program_ + " node --config " + file_of(one.name).string();
     if (json_) {
-      print_json(
-          {{"event", "node_exit"}, {"name", one.name}, {"status", one.status}, {"restart", restart}});
+      print_json({{"event", "node_exit"},
+                  {"name", one.name},
+                  {"status", one.status},
+                  {"restart", restart}});
     } else if (announced_) { // Before, it is the error with which we end.
       std::cout << one.name << " has ended with status " << one.status << why_ended(one) << '\n';
       if (!asked_to_end())
