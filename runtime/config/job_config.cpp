@@ -259,15 +259,30 @@ scheduler::instance job_config::instance() const {
   return problem;
 }
 
-std::optional<job_config> load_job(const std::filesystem::path& file,
-                                   const std::vector<std::string>& overrides,
-                                   problem_list& problems) {
-  auto document = toml_document::load(file, problems);
+namespace {
+
+std::optional<job_config> with_overrides(std::optional<toml_document> document,
+                                         const std::vector<std::string>& overrides,
+                                         problem_list& problems) {
   if (!document)
     return std::nullopt;
   for (const auto& word : overrides)
     document->override_key(word, problems);
   return read_job(*document, problems);
+}
+
+} // namespace
+
+std::optional<job_config> load_job(const std::filesystem::path& file,
+                                   const std::vector<std::string>& overrides,
+                                   problem_list& problems) {
+  return with_overrides(toml_document::load(file, problems), overrides, problems);
+}
+
+std::optional<job_config> parse_job(const std::string& text, const std::string& name,
+                                    const std::vector<std::string>& overrides,
+                                    problem_list& problems) {
+  return with_overrides(toml_document::parse(text, name, problems), overrides, problems);
 }
 
 std::optional<job_config> read_job(const toml_document& document, problem_list& problems) {

@@ -75,6 +75,10 @@ struct job_config {
 std::optional<job_config> load_job(const std::filesystem::path& file,
                                    const std::vector<std::string>& overrides,
                                    problem_list& problems);
+/// The same from a file's text and its name, as it travels to a cluster.
+std::optional<job_config> parse_job(const std::string& text, const std::string& name,
+                                    const std::vector<std::string>& overrides,
+                                    problem_list& problems);
 /// The same from a parsed document.
 std::optional<job_config> read_job(const toml_document& document, problem_list& problems);
 

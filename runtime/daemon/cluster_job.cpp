@@ -1,6 +1,5 @@
 #include "runtime/daemon/cluster_job_parts.hpp"
 
-#include "runtime/config/toml_document.hpp"
 #include "runtime/daemon/data_plane.hpp"
 #include "runtime/daemon/link_survey.hpp"
 #include "runtime/daemon/trace_keeper.hpp"
@@ -49,11 +48,7 @@ void cluster_job::prepare() {
   in_background([self = shared_from_this(), record = record_,
                  host = host_]() -> std::function<void()> {
     problem_list problems;
-    auto document = toml_document::parse(record.text, record.file, problems);
-    if (document)
-      for (const auto& word : record.overrides)
-        document->override_key(word, problems);
-    auto job = document ? read_job(*document, problems) : std::nullopt;
+    auto job = parse_job(record.text, record.file, record.overrides, problems);
     if (!job)
       throw std::runtime_error(problems.text());
     const auto folder = host.dir / "data" / record.data.id;

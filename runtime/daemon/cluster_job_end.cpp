@@ -1,7 +1,6 @@
 // Of a job on a cluster: the end of a session, and what comes after it.
 #include "runtime/daemon/cluster_job_parts.hpp"
 
-#include "runtime/config/toml_document.hpp"
 #include "runtime/daemon/data_plane.hpp"
 #include "runtime/daemon/trace_keeper.hpp"
 #include "runtime/train/events.hpp"

@@ -1,6 +1,5 @@
 #include "runtime/daemon/coordinator.hpp"
 
-#include "runtime/config/toml_document.hpp"
 #include "runtime/train/events.hpp"
 
 #include <algorithm>

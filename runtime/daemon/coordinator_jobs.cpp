@@ -1,7 +1,6 @@
 // Of the coordinator: the queue of jobs, the one that runs, and those who follow.
 #include "runtime/daemon/coordinator.hpp"
 
-#include "runtime/config/toml_document.hpp"
 #include "runtime/train/events.hpp"
 #include "runtime/train/run_folder.hpp"
 
@@ -54,11 +53,7 @@ answer coordinator_state::submit(submit_request& request) {
     return {"", "this client speaks version " + std::to_string(request.version)
                     + " of the protocol, the cluster " + std::to_string(protocol_version)};
   problem_list problems;
-  auto document = toml_document::parse(request.job, request.file, problems);
-  if (document)
-    for (const auto& word : request.overrides)
-      document->override_key(word, problems);
-  const auto job = document ? read_job(*document, problems) : std::nullopt;
+  const auto job = parse_job(request.job, request.file, request.overrides, problems);
   if (!job)
     return {"", problems.text()};
   try {

@@ -6,7 +6,6 @@
 #include "actors/undelivered.hpp"
 #include "model/file_io.hpp"
 #include "model/shard_snapshot.hpp"
-#include "runtime/config/toml_document.hpp"
 #include "runtime/daemon/caf_error.hpp"
 #include "runtime/daemon/files.hpp"
 #include "runtime/train/job_data.hpp"
@@ -24,13 +23,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-job_config parse_job(const session_open& order) {
+job_config job_of(const session_open& order) {
   problem_list problems;
-  auto document = toml_document::parse(order.job, order.file, problems);
-  if (document)
-    for (const auto& word : order.overrides)
-      document->override_key(word, problems);
-  auto job = document ? read_job(*document, problems) : std::nullopt;
+  auto job = parse_job(order.job, order.file, order.overrides, problems);
   if (!job)
     throw std::runtime_error(problems.text());
   job->kept_microbatches = order.microbatches;
@@ -126,7 +121,7 @@ private:
 worker_session::worker_session(const worker_host& host, session_open order, worker_actor worker,
                                coordinator_actor coordinator)
     : host_(host), order_(std::move(order)), coordinator_(std::move(coordinator)),
-      job_(parse_job(order_)), samples_(std::make_unique<sample_source>()) {
+      job_(job_of(order_)), samples_(std::make_unique<sample_source>()) {
   job_.device = host_.config->device;
   emulated_ = std::make_shared<emulated_compute>();
   const auto& emulation = host_.config->emulation;
