@@ -42,6 +42,17 @@ def wait_until(what, condition, seconds=60):
     raise AssertionError("not in %d s: %s" % (seconds, what))
 
 
+def run(folder, *words):
+    return subprocess.run([str(word) for word in words], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def refused(folder, *words, status=1):
+    """The one line that a command ends with."""
+    done = run(folder, *words)
+    assert done.returncode == status and done.stderr.count("\n") == 1, done
+    return done.stderr
+
+
 def tensors(checkpoint):
     """Name -> bytes, of all safetensors files: the parameters and the optimizer's state."""
     result = {}
