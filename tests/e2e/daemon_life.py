@@ -219,8 +219,12 @@ def systemd(program, folder):
         supervisor.settimeout(60)
         text = '[node]\nname = "s"\ndir = "s"\n[log]\nlevel = "%s"\n[limits]\nmax_upload_mbps = %s\n' \
                '[metrics]\nlisten = "127.0.0.1:0"\n'
-        file = folder / "s.toml"
-        file.write_text(text % ("info", 0))
+
+        def write(words):  # At once: the daemon may read it at any time.
+            (folder / "new.toml").write_text(words)
+            os.replace(folder / "new.toml", folder / "s.toml")
+
+        write(text % ("info", 0))
         node = Node(program, folder, "--config", "s.toml", NOTIFY_SOCKET=str(folder / "notify"),
                     WATCHDOG_USEC="600000")
         ready = node.wait_ready()
@@ -230,19 +234,19 @@ def systemd(program, folder):
         with urllib.request.urlopen("http://%s/metrics" % ready["metrics"]) as page:
             lines = page.read().decode().splitlines()
         assert 'skippipe_info{name="s",cluster="default"} 1' in lines and "skippipe_job_running 0" in lines, lines
-        file.write_text(text % ("loud", 0))
+        write(text % ("loud", 0))
         node.process.send_signal(signal.SIGHUP)
         node.wait_line("the configuration stays as it was")
         log = node.log.read_text()
         assert re.search(r"^20\S+ s warning: .*s.toml:5:9: log.level: expected one of", log, re.M), log
-        file.write_text(text % ("warning", 8))
+        write(text % ("warning", 8))
         node.process.send_signal(signal.SIGHUP)
         wait_until("the watchdog is fed on", lambda: told() == "WATCHDOG=1")
-        file.write_text(text % ("info", 8))
+        write(text % ("info", 8))
         node.process.send_signal(signal.SIGHUP)
         node.wait_line("limits.max_upload_mbps = 8")
         assert "restart" not in node.log.read_text(), node.log.read_text()
-        file.write_text((text % ("info", 9)).replace('dir = "s"', 'dir = "s"\nthreads = 2'))
+        write((text % ("info", 9)).replace('dir = "s"', 'dir = "s"\nthreads = 2'))
         node.process.send_signal(signal.SIGHUP)
         node.wait_line("limits.max_upload_mbps = 9")
         node.wait_line("taken over by a restart only: node.threads\n")

@@ -38,9 +38,10 @@ def deaths(program, folder):
                                stderr=subprocess.PIPE, text=True)
     while "Ctrl-C stops it" not in process.stdout.readline():
         pass
-    control = next((folder / "state/skippipe/clusters").iterdir()).name
-    listed = run(folder, program, "nodes", "--json", "--cluster", control)
-    pids = {node["name"]: node["pid"] for node in json.loads(listed.stdout)["nodes"]}
+    listed = run(folder, program, "nodes", "--json", "--cluster",
+                 next((folder / "state/skippipe/clusters").iterdir()).name)
+    nodes = {node["name"]: node for node in json.loads(listed.stdout)["nodes"]}
+    pids = {name: node["pid"] for name, node in nodes.items()}
     os.kill(pids["node-2"], signal.SIGKILL)
     line = process.stdout.readline()
     assert line == "node-2 has ended with status 137 (killed by signal 9)\n", line
@@ -52,7 +53,7 @@ def deaths(program, folder):
     fresh = [subprocess.Popen(words, cwd=folder / "state", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
              for words in restarts]
     said = [one.stdout.readline() for one in fresh]
-    assert json.loads(said[1][6:])["control"] == control and said[0].startswith("READY "), said
+    assert json.loads(said[1][6:])["control"] == nodes["scheduler"]["control"] and said[0].startswith("READY "), said
     for one in fresh:
         one.send_signal(signal.SIGINT)
         assert one.wait(60) == 0
