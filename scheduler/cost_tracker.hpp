@@ -51,7 +51,7 @@ private:
     steady_average forward, loss, backward;
   };
   struct link_record {
-    steady_average latency, bandwidth;
+    steady_average latency, bandwidth{steady_average::kind::rate};
   };
 
   void fill_tasks(instance& out, const workload& work) const;

@@ -11,9 +11,12 @@ namespace skippipe::scheduler {
 /// that was cold, a process beside ours) leaves no trace, what stays is followed within a few values.
 class steady_average {
 public:
+  /// Of a rate, the times that it stands for are averaged: one that falls to nothing is followed as quickly as
+  /// a time that grows.
+  enum class kind : std::uint8_t { time, rate };
+
   /// `weight`: of the newest median, 0..1.
-  steady_average() = default;
-  explicit steady_average(double weight) : weight_(weight) {}
+  explicit steady_average(kind of = kind::time, double weight = 0.25) : of_(of), weight_(weight) {}
 
   void add(double value) {
     last_[count_++ % last_.size()] = value;
@@ -21,14 +24,20 @@ public:
     auto sorted = last_;
     const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(here / 2);
     std::nth_element(sorted.begin(), middle, sorted.begin() + static_cast<std::ptrdiff_t>(here));
-    value_ = count_ <= last_.size() ? *middle : value_ + weight_ * (*middle - value_);
+    if (count_ <= last_.size())
+      value_ = *middle;
+    else if (of_ == kind::time)
+      value_ += weight_ * (*middle - value_);
+    else
+      value_ = 1 / (1 / value_ + weight_ * (1 / *middle - 1 / value_));
   }
 
   bool known() const { return count_ > 0; }
   double value() const { return value_; } ///< 0 before the first.
 
 private:
-  double weight_ = 0.25;
+  kind of_;
+  double weight_;
   double value_ = 0;
   std::array<double, 5> last_{};
   std::uint64_t count_ = 0;

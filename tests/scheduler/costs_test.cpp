@@ -92,6 +92,14 @@ TEST_CASE("an average forgets what happened once and follows what stays", "[sche
     average.add(4);
   CHECK(average.value() > 3.7);
   CHECK(average.value() <= 4);
+  // A link that becomes 40 times slower is known to be within a few values.
+  steady_average rate{steady_average::kind::rate};
+  for (int i = 0; i < 10; ++i)
+    rate.add(40);
+  for (int i = 0; i < 8; ++i)
+    rate.add(1);
+  CHECK(rate.value() >= 1);
+  CHECK(1 / rate.value() > 0.8);
 }
 
 TEST_CASE("measured costs replace nominal ones, derived ones the rest", "[scheduler][costs]") {
