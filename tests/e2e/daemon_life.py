@@ -144,8 +144,8 @@ def unread(program, folder):
     for process in (follows, start("attach", job, "--cluster", control, "--json")):
         process.stdout.readline()
         process.stdout.close()
-        said = process.stderr.read().splitlines()
-        assert process.wait(30) == 1 and said[-1] == left, said
+        code, said = process.wait(30), process.stderr.read().splitlines()
+        assert code == 1 and said[-1] == left, (code, said)
     # A command that has the job's file says it in full.
     follows = start("attach", job, "--cluster", control)
     begun(follows, "iteration ")

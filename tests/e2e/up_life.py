@@ -46,14 +46,15 @@ def deaths(program, folder):
     line = process.stdout.readline()
     assert line == "node-2 has ended with status 137 (killed by signal 9)\n", line
     # The command that is given starts them again, the scheduler where it was.
-    restarts = [restart_line(process)]
     os.kill(pids["scheduler"], signal.SIGKILL)
+    restarts = [restart_line(process)]
     assert process.stdout.readline().startswith("scheduler has ended with status 137")
     restarts.append(restart_line(process))
     fresh = [subprocess.Popen(words, cwd=folder / "state", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
              for words in restarts]
-    said = [one.stdout.readline() for one in fresh]
-    assert json.loads(said[1][6:])["control"] == nodes["scheduler"]["control"] and said[0].startswith("READY "), said
+    ready = json.loads(fresh[1].stdout.readline()[6:])  # The other one is ready only where it finds this one.
+    assert ready["control"] == nodes["scheduler"]["control"], (ready, nodes["scheduler"])
+    assert fresh[0].stdout.readline().startswith("READY ")
     for one in fresh:
         one.send_signal(signal.SIGINT)
         assert one.wait(60) == 0
