@@ -338,10 +338,11 @@ def members(program, source, folder):
         # As soon as there is one for it again, the job goes on and says so, to its submitter and in the log.
         count = len(job.of("iteration"))
         with Daemon(cluster, "again"):
-            text = job.wait_for(lambda e: e["event"] == "note" and "the job begins anew with 2 nodes" in e["text"])["text"]
-            log = (folder / "runs/cluster/scheduler.log").read_text()
-            assert "job '%s': %s\n" % (job.of("submitted")[0]["job"], text) in log, log[-1000:]
             job.wait_for(lambda e: e["event"] == "iteration" and len(job.of("iteration")) > count)
+            notes = [e["text"] for e in job.of("note")]
+            log = (folder / "runs/cluster/scheduler.log").read_text()
+            assert "the job begins anew with 2 nodes" in notes, notes
+            assert "job '%s': the job begins anew with 2 nodes\n" % job.of("submitted")[0]["job"] in log, log[-1000:]
             cluster.run("stop", job.of("submitted")[0]["job"])
             job.finish()
 

@@ -207,7 +207,8 @@ def clusters(program, source, folder):
         # Nor one in which a job trains, whoever wants it.
         line = refused(folder, program, "train", "two.toml", "--run-dir", "held")
         assert "held: another process trains in this run folder; stop it, or " in line, line
-        line = refused(folder, program, "train", "two.toml", "--run-dir", "./held", "--cluster", cluster.control)
+        line = refused(folder, program, "train", "two.toml", "--run-dir", "./held", "--detach", "--cluster",
+                       cluster.control)
         assert "held: job '%s' has this run folder; stop it, or " % job.of("submitted")[0]["job"] in line, line
         line = refused(folder, program, "trace", "follow", "--node", "node-7", "--cluster", cluster.control)
         assert "has no node 'node-7', did you mean 'node-" in line, line
