@@ -30,21 +30,23 @@ std::string text_of(const json& value) {
   return value.is_null() ? "-" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+std::size_t width_of(const json& rows, const std::string& column) {
+  auto width = column.size();
+  for (const auto& row : rows)
+    width = std::max(width, text_of(row.value(column, json{})).size());
+  return width;
+}
+
 /// Shortens what is in `column` so that the columns fit into `width`, but not to less than `least`: its beginning
 /// (of a path) or its end gives way.
 void shorten(json& rows, const std::vector<std::string>& columns, const std::string& column,
              bool beginning, std::size_t width, std::size_t least) {
-  std::size_t all = 2 * (columns.size() - 1), own = 0;
-  for (const auto& one : columns) {
-    auto widest = one.size();
-    for (const auto& row : rows)
-      widest = std::max(widest, text_of(row.value(one, json{})).size());
-    all += widest;
-    if (one == column)
-      own = widest;
-  }
+  std::size_t all = 2 * (columns.size() - 1);
+  for (const auto& one : columns)
+    all += width_of(rows, one);
   if (all <= width)
     return;
+  const auto own = width_of(rows, column);
   const auto most = std::max(least, own - std::min(own, all - width));
   for (auto& row : rows) {
     const auto text = text_of(row.value(column, json{}));
@@ -56,12 +58,8 @@ void shorten(json& rows, const std::vector<std::string>& columns, const std::str
 
 void print_table(std::ostream& out, const json& rows, const std::vector<std::string>& columns) {
   std::vector<std::size_t> widths;
-  for (const auto& column : columns) {
-    auto width = column.size();
-    for (const auto& row : rows)
-      width = std::max(width, text_of(row.value(column, json{})).size());
-    widths.push_back(width);
-  }
+  for (const auto& column : columns)
+    widths.push_back(width_of(rows, column));
   const auto print = [&](const auto& cell) {
     std::string line;
     for (std::size_t i = 0; i < columns.size(); ++i) {

@@ -23,7 +23,9 @@ namespace {
 class viewer {
 public:
   viewer(bool json, bool detach, bool sends_data)
-      : report_(json), json_(json), leaving_(detach), sends_data_(sends_data) {}
+      : report_(json), json_(json), leaving_(detach), sends_data_(sends_data) {
+    std::signal(SIGPIPE, SIG_IGN); // Nobody reads any more: noticed by what cannot be written.
+  }
 
   reporter& report() { return report_; }
 
@@ -96,7 +98,6 @@ std::string words_of(const cluster_words& where, const client& cluster) {
 
 int submit_job(const cluster_words& where, const submission& what) {
   stop_signal signals;
-  std::signal(SIGPIPE, SIG_IGN);
   problem_list problems;
   const auto job = load_job(what.file, what.overrides, problems);
   if (!job)
@@ -126,7 +127,6 @@ int submit_job(const cluster_words& where, const submission& what) {
 
 int attach_job(const cluster_words& where, const std::string& job, bool json_wanted) {
   stop_signal signals;
-  std::signal(SIGPIPE, SIG_IGN);
   viewer view{json_wanted, false, false};
   client cluster{where};
   const auto at = words_of(where, cluster);

@@ -113,6 +113,23 @@ class Run:
         return statistics.median(e["iteration_s"] for e in self.job.of("iteration") if first < e["iteration"] <= last)
 
 
+def same_lives(before, now):
+    """Whoever was there still is, and was never taken for dead."""
+    for name, node in before.items():
+        assert (now[name]["state"], now[name]["incarnation"]) == (node["state"], node["incarnation"]), now[name]
+
+
+def equal_to_embedded(program, folder, job, done):
+    """Nobody was lost, and losses, parameters and optimizer are bit for bit those of the embedded job."""
+    assert not [e for e in job.of("note") if "lost" in e["text"]], job.of("note")
+    embedded = subprocess.run([program, "train", "job.toml", "--json", "--iterations", str(done["iterations"])],
+                              cwd=folder, capture_output=True, text=True, check=True)
+    expected = [json.loads(line) for line in embedded.stdout.splitlines()]
+    assert [e["loss"] for e in job.of("iteration")] == \
+        [e["loss"] for e in expected if e["event"] == "iteration"], "the losses differ"
+    assert tensors(done["checkpoint"]) == tensors(folder / expected[-1]["checkpoint"]), "the tensors differ"
+
+
 def main():
     program, source = sys.argv[1], pathlib.Path(sys.argv[2])
     with tempfile.TemporaryDirectory() as name:
@@ -155,19 +172,10 @@ def main():
             noted = [e["text"] for e in job.of("note") if e["text"].startswith("plan ")]
             assert any(text.startswith("plan %d " % less["plan_version"]) for text in noted), noted
 
-            now = cluster.nodes()
-            for name, node in before.items():
-                assert (now[name]["state"], now[name]["incarnation"]) == (node["state"], node["incarnation"]), now[name]
+            same_lives(before, cluster.nodes())
             cluster.run("stop", job.of("submitted")[0]["job"])
             done = job.finish()
-            assert not [e for e in job.of("note") if "lost" in e["text"]], job.of("note")
-        end = done["iterations"]
-        embedded = subprocess.run([program, "train", "job.toml", "--json", "--iterations", str(end)], cwd=folder,
-                                  capture_output=True, text=True, check=True)
-        expected = [json.loads(line) for line in embedded.stdout.splitlines()]
-        assert [e["loss"] for e in job.of("iteration")] == \
-            [e["loss"] for e in expected if e["event"] == "iteration"], "the losses differ"
-        assert tensors(done["checkpoint"]) == tensors(folder / expected[-1]["checkpoint"]), "the tensors differ"
+        equal_to_embedded(program, folder, job, done)
         print("%d of 8 microbatches at the node, %d when slow (plan %d after %d iterations); an iteration %.0f ms, "
               "%.0f when slow, %.0f by the new plan"
               % (share, left[number], less["plan_version"], less["iteration"] - slow_from,

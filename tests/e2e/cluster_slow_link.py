@@ -8,14 +8,13 @@ Hosts of their own, joined by bridges (tbf). Ends with 77 and says why where the
 """
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 
-from cluster_drift import QUIET, Run
+from cluster_drift import QUIET, Run, equal_to_embedded, same_lives
 from cluster_hosts import Daemons
 from hosts import Hosts, missing
-from local_cluster import TINY_MODEL, Job, prepare_data, tensors
+from local_cluster import TINY_MODEL, Job, prepare_data
 
 # A tensor between stages has 128 KiB.
 JOB = TINY_MODEL + """
@@ -70,18 +69,10 @@ def main():
             assert left <= share // 2, run.work(relieved["plan_version"])
             slow = run.seconds(since + 1, less["iteration"] - 1)
             after = run.seconds(less["iteration"], relieved["iteration"])
-            now = {node["name"]: node for node in daemons.run("nodes")["nodes"]}
-            for name, node in before.items():
-                assert (now[name]["state"], now[name]["incarnation"]) == (node["state"], node["incarnation"]), now[name]
+            same_lives(before, {node["name"]: node for node in daemons.run("nodes")["nodes"]})
             daemons.run("stop", job.of("submitted")[0]["job"])
             done = job.finish()
-            assert not [e for e in job.of("note") if "lost" in e["text"]], job.of("note")
-        embedded = subprocess.run([program, "train", "job.toml", "--json", "--iterations", str(done["iterations"])],
-                                  cwd=folder, capture_output=True, text=True, check=True)
-        expected = [json.loads(line) for line in embedded.stdout.splitlines()]
-        assert [e["loss"] for e in job.of("iteration")] == \
-            [e["loss"] for e in expected if e["event"] == "iteration"], "the losses differ"
-        assert tensors(done["checkpoint"]) == tensors(folder / expected[-1]["checkpoint"]), "the tensors differ"
+        equal_to_embedded(program, folder, job, done)
         print("%d of 8 microbatches, %d with a slow way out (plan %d after %d iterations); an iteration %.0f ms when "
               "slow, %.0f by the new plan" % (share, left, less["plan_version"], less["iteration"] - since, 1e3 * slow,
                                               1e3 * after))
