@@ -71,7 +71,7 @@ bool exchange::put_back() {
       --pool_[state_.stage_of[way->hops[h]]];
       state_.hop_at(m, h) = way->hops[h];
     }
-    std::copy(way->start.begin(), way->start.end(), &wanted_[state_.first_task(m)]);
+    std::copy(way->turn.begin(), way->turn.end(), &wanted_[state_.first_task(m)]);
     state_.refresh(m);
   }
   return true;
@@ -97,6 +97,7 @@ bool exchange::attempt(const change& c) {
   insertion_.begin();
   for (const microbatch_id m : touched_)
     insertion_.remove(m);
+  insertion_.allow_delays(0); // With delays that add up unseen, worse trades were chosen.
   put_roles(c);
   for (const microbatch_id m : touched_) // An origin's microbatches start where it was.
     if (c.trade && (state_.hop_at(m, 0) == c.a || state_.hop_at(m, 0) == c.b))

@@ -14,7 +14,6 @@ void path_insertion::load() {
   const auto nodes = static_cast<node_id>(problem.nodes.size());
   work_.assign(nodes, {});
   openings_.assign(nodes, {});
-  own_openings_.assign(nodes, {});
   epochs_.assign(nodes, 0);
   epoch_ = 0;
   levels_.assign(state_.hops() + 1, {});
@@ -37,16 +36,18 @@ void path_insertion::load() {
   for (found* f : {&best_, &trial_}) {
     f->hops.assign(state_.hops() + 1, 0);
     f->start.assign(state_.steps(), 0);
+    f->turn.assign(state_.steps(), 0);
   }
+  removed_.clear();
+  is_out_.assign(state_.microbatches(), 0);
+  latest_.assign(state_.start.size(), 0);
 }
 
 void path_insertion::begin() {
   ++epoch_;
-  if (seen_ != state_.commits())
-    for (opening_list& x : openings_)
-      x.known = false;
-  seen_ = state_.commits();
-  removed_ = 0;
+  for (const microbatch_id m : removed_)
+    is_out_[m] = 0;
+  removed_.clear();
   holds_.assign(state_.hops() + 1, 0);
 }
 
@@ -55,7 +56,7 @@ std::vector<path_insertion::busy>& path_insertion::own(node_id n) {
     epochs_[n] = epoch_;
     work_[n] = state_.calendar(n);
   }
-  own_openings_[n].known = false;
+  openings_[n].epoch = 0;
   return work_[n];
 }
 
@@ -65,14 +66,29 @@ void path_insertion::remove(microbatch_id m) {
   const task first = state_.first_task(m);
   for (std::uint32_t h = 0; h <= state_.hops(); ++h)
     holds_[h] += state_.end[first + state_.steps() - 1 - h] - state_.start[first + h];
-  ++removed_;
+  removed_.push_back(m);
+  is_out_[m] = 1;
+}
+
+void path_insertion::allow_delays(double limit) {
+  node_free_.assign(work_.size(), limit);
+  for (std::size_t i = state_.sequence.size(); i-- > 0;) {
+    const task t = state_.sequence[i];
+    if (is_out_[t / state_.width()])
+      continue;
+    const node_id n = state_.node_of(t);
+    double end = std::min(node_free_[n], limit - state_.reduction_after(t));
+    if (t % state_.width() < state_.steps())
+      end = std::min(end, latest_[t + 1] - state_.link_to(t + 1));
+    latest_[t] = node_free_[n] = end - state_.seconds(t);
+  }
 }
 
 const std::vector<path_insertion::opening>& path_insertion::openings(node_id n) {
-  opening_list& x = epochs_[n] == epoch_ ? own_openings_[n] : openings_[n];
-  if (!x.known)
+  opening_list& x = openings_[n];
+  if (x.epoch != epoch_)
     list_openings(n, calendar(n), x.list);
-  x.known = true;
+  x.epoch = epoch_;
   return x.list;
 }
 
@@ -84,14 +100,15 @@ void path_insertion::list_openings(node_id n, const std::vector<busy>& tasks,
   std::int32_t level = 0;
   for (const busy& b : tasks)
     level += b.held;
-  double until = infinite, end = infinite;
+  moment end{infinite, infinite}, until = end;
   for (std::size_t i = tasks.size() + 1; i-- > 0;) {
     // Here the gap before task i, with `level` slots taken in it.
     const double start = i > 0 ? tasks[i - 1].end : 0;
-    if (level < memory && start + least_forward_[n] <= end)
+    if (level < memory && start + least_forward_[n] <= end.seconds)
       list.push_back({start, end, until});
     if (i > 0) {
-      end = tasks[i - 1].start;
+      const busy& b = tasks[i - 1];
+      end = {std::max(b.start, latest_[b.id]), b.start}; // It may stay where it is in any case.
       if (level >= memory && tasks[i - 1].held > 0)
         until = end;
       level -= tasks[i - 1].held;
@@ -100,27 +117,28 @@ void path_insertion::list_openings(node_id n, const std::vector<busy>& tasks,
   std::reverse(list.begin(), list.end());
 }
 
-/// The first gap at or after `ready` for a forward whose slot stays free for `hold` seconds; one at
-/// infinity when there is none.
+/// The first gap at or after `ready`, in a turn not before `turn`, for a forward whose slot stays free
+/// for `hold` seconds; one at infinity when there is none.
 path_insertion::window path_insertion::first_window(node_id n, double ready, double seconds,
-                                                    double hold) {
+                                                    double hold, double turn) {
   for (const opening& x : openings(n)) {
     const double begin = std::max(ready, x.start);
-    if (begin + seconds <= x.end && begin + hold <= x.until)
-      return {begin, x.until};
+    if (begin + seconds <= x.end.seconds && begin + hold <= x.until.seconds && x.end.turn >= turn)
+      return {{begin, std::max(turn, std::min(begin, x.end.turn))}, x.until};
   }
-  return {infinite, infinite};
+  return {{infinite, infinite}, {infinite, infinite}};
 }
 
-double path_insertion::gap(node_id n, double ready, double seconds) const {
+path_insertion::moment path_insertion::gap(node_id n, double ready, double seconds,
+                                           double turn) const {
   for (const busy& b : calendar(n)) {
     if (b.end <= ready)
       continue;
-    if (b.start >= ready + seconds)
-      break;
+    if (b.start >= turn && ready + seconds <= std::max(b.start, latest_[b.id]))
+      return {ready, std::max(turn, std::min(ready, b.start))};
     ready = b.end;
   }
-  return ready;
+  return {ready, std::max(turn, ready)};
 }
 
 namespace {
@@ -164,17 +182,17 @@ const path_insertion::found* path_insertion::find(node_id origin, double soonest
   found_ = false;
   const task_costs home = costs_[origin * problem.stages];
   // How long slots stay taken is known at the end only; asking for more finds fewer ways that fail.
-  const double patience = (0.4 + 0.7 * random.unit()) / removed_;
+  const double patience = (0.4 + 0.7 * random.unit()) / double(removed_.size());
   partial root{};
   root.back = home.loss_s + home.backward_s;
   root.node = origin;
   levels_[0].count = 0;
   for (int i = 0; i < 2; ++i) { // The next two turns.
-    root.taken = first_window(origin, soonest, home.forward_s, patience * holds_[0]);
-    if (root.taken.start == infinite)
+    root.taken = first_window(origin, soonest, home.forward_s, patience * holds_[0], 0);
+    if (root.taken.start.seconds == infinite)
       break;
-    soonest = root.end = root.taken.start + home.forward_s;
-    root.limit = root.taken.until;
+    soonest = root.end = root.taken.start.seconds + home.forward_s;
+    root.limit = root.taken.until.seconds;
     levels_[0].best[levels_[0].count++] = root;
   }
   const bool blinks = random.below(2) == 0;
@@ -225,12 +243,12 @@ const path_insertion::found* path_insertion::find(node_id origin, double soonest
               std::max(patience * holds_[h], x.forward_s + still + home_link + home.loss_s
                                                  + problem.link(origin, n) + x.backward_s);
           const double after = back - x.backward_s - home.loss_s;
-          const window w = first_window(n, ready, x.forward_s, hold);
-          const double end = w.start + x.forward_s, key = end + back + home_link * 0.5;
+          const window w = first_window(n, ready, x.forward_s, hold, from.taken.start.turn);
+          const double end = w.start.seconds + x.forward_s, key = end + back + home_link * 0.5;
           if (key >= worst || key + home_link * 0.5 + still >= c.limit
-              || w.start + hold + after > from.limit)
+              || w.start.seconds + hold + after > from.limit)
             continue;
-          level.add({key, end, back, std::min(from.limit, w.until + after), w,
+          level.add({key, end, back, std::min(from.limit, w.until.seconds + after), w,
                      from.used | (std::uint64_t{1} << s), rules_[s], n, i});
           if (level.full())
             worst = std::min(c.limit, level.best.back().key);
@@ -249,38 +267,54 @@ void path_insertion::finish(node_id origin, std::uint32_t last) {
   const instance& problem = state_.problem();
   const std::uint32_t hops = state_.hops(), steps = state_.steps();
   const task_costs home = costs_[origin * problem.stages];
-  const std::uint32_t leaf = last;
-  const node_id far = levels_[hops].best[last].node;
-  double t = levels_[hops].best[last].end + problem.link(far, origin);
-  t = gap(origin, t, home.loss_s);
-  trial_.start[hops + 1] = t;
-  t += home.loss_s;
-  node_id from = origin;
-  std::uint32_t at = leaf;
+  moment now = levels_[hops].best[last].taken.start;
+  double end = levels_[hops].best[last].end;
+  node_id from = levels_[hops].best[last].node;
+  const auto run = [&](std::uint32_t step, node_id n, double seconds) {
+    now = gap(n, end + problem.link(from, n), seconds, now.turn);
+    trial_.start[step] = now.seconds;
+    trial_.turn[step] = now.turn;
+    end = now.seconds + seconds;
+    from = n;
+  };
+  // Whether the forward's slot is free until the backward that just ran is over.
+  const auto keeps_slot = [&](std::uint32_t h, const window& forward) {
+    trial_.start[h] = forward.start.seconds;
+    trial_.turn[h] = forward.start.turn;
+    return end <= forward.until.seconds && now.turn <= forward.until.turn && end < best_.finish;
+  };
+  run(hops + 1, origin, home.loss_s);
+  std::uint32_t at = last;
   for (std::uint32_t h = hops; h > 0; --h) {
     const partial& p = levels_[h].best[at];
-    const double b = costs_[p.node * problem.stages + state_.stage_of[p.node]].backward_s;
-    t = gap(p.node, t + problem.link(from, p.node), b);
-    trial_.start[h] = p.taken.start;
-    trial_.start[steps - 1 - h] = t;
+    run(steps - 1 - h, p.node,
+        costs_[p.node * problem.stages + state_.stage_of[p.node]].backward_s);
     trial_.hops[h] = p.node;
-    t += b;
-    if (t > p.taken.until || t >= best_.finish)
+    if (!keeps_slot(h, p.taken))
       return;
-    from = p.node;
     at = p.parent;
   }
-  t = gap(origin, t + problem.link(from, origin), home.backward_s);
-  const window& home_window = levels_[0].best[at].taken;
-  trial_.start[0] = home_window.start;
-  trial_.start[steps - 1] = t;
+  run(steps - 1, origin, home.backward_s);
   trial_.hops[0] = origin;
-  t += home.backward_s;
-  if (t > home_window.until || t >= best_.finish)
+  if (!keeps_slot(0, levels_[0].best[at].taken))
     return;
-  trial_.finish = t;
+  trial_.finish = end;
   std::swap(trial_, best_);
   found_ = true;
+}
+
+/// Delays what follows the task at `at` on its node where that ends too late for it.
+void path_insertion::delay_after(std::vector<busy>& tasks, std::size_t at) {
+  for (; at + 1 < tasks.size(); ++at) {
+    busy& next = tasks[at + 1];
+    const bool put_in = is_out_[next.owner] != 0;
+    const double seconds = put_in ? next.end - latest_[next.id] : state_.seconds(next.id);
+    if (tasks[at].end + seconds <= next.end)
+      return;
+    if (put_in)
+      latest_[next.id] = tasks[at].end;
+    next.end = tasks[at].end + seconds;
+  }
 }
 
 void path_insertion::insert(microbatch_id m, const found& way) {
@@ -293,10 +327,13 @@ void path_insertion::insert(microbatch_id m, const found& way) {
     const double seconds = i <= hops ? c.forward_s : (i == hops + 1 ? c.loss_s : c.backward_s);
     const std::int32_t held = i <= hops ? 1 : (i == hops + 1 ? 0 : -1);
     auto& tasks = own(n);
-    const busy b{way.start[i], way.start[i] + seconds, m, first + i, held};
-    tasks.insert(std::upper_bound(tasks.begin(), tasks.end(), b,
-                                  [](const busy& x, const busy& y) { return x.start < y.start; }),
-                 b);
+    const busy b{way.turn[i], way.start[i] + seconds, m, first + i, held};
+    latest_[b.id] = way.start[i];
+    const auto at = tasks.insert(
+        std::lower_bound(tasks.begin(), tasks.end(), b,
+                         [](const busy& x, const busy& y) { return x.start < y.start; }),
+        b);
+    delay_after(tasks, static_cast<std::size_t>(at - tasks.begin()));
   }
 }
 

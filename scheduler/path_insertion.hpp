@@ -12,8 +12,9 @@
 namespace skippipe::scheduler {
 
 /// Takes microbatches out of a committed solution and puts them back one at a time, by beam search
-/// over stages and nodes through the gaps and free slots (R4) of a working copy of the calendars.
-/// What stays in keeps its times, so the result is a solution without further ado.
+/// over stages and nodes through the gaps and free slots (R4) of a working copy of the calendars. A
+/// gap is as long as it can be when what follows it is delayed without the whole ending too late.
+/// Delays that add up show when the result is timed.
 class path_insertion {
 public:
   using task = search_state::task;
@@ -30,6 +31,9 @@ public:
   void begin();
   /// Takes `m` out, along the hops that the state has now.
   void remove(microbatch_id m);
+  /// To be called when all are taken out: each task that stays in may be delayed for as long as what
+  /// depends on it can still be over by `limit` (seconds); 0 delays none.
+  void allow_delays(double limit);
 
   /// What a path may look like.
   struct choice {
@@ -42,6 +46,7 @@ public:
   struct found {
     std::vector<node_id> hops; ///< Origin first.
     std::vector<double> start; ///< Per step, seconds.
+    std::vector<double> turn;  ///< Per step: the start that gives it its place in the order.
     double finish = std::numeric_limits<double>::infinity();
   };
 
@@ -54,13 +59,19 @@ public:
 
 private:
   static constexpr std::size_t width = 8; ///< Of the beam.
+  /// In working copies `start` is the turn.
   using busy = search_state::busy;
+  /// A time, and the turn that goes with it.
+  struct moment {
+    double seconds, turn;
+  };
   struct window {
-    double start, until; ///< The slot is free until then.
+    moment start, until; ///< The slot is free until then.
   };
   /// Where a node neither works nor lacks a slot.
   struct opening {
-    double start, end, until; ///< The slot is free until then.
+    double start;
+    moment end, until; ///< The slot is free until then.
   };
   struct partial {
     double key, end, back;
@@ -76,10 +87,11 @@ private:
     return epochs_[n] == epoch_ ? work_[n] : state_.calendar(n);
   }
   std::vector<busy>& own(node_id n);
-  window first_window(node_id n, double ready, double seconds, double hold);
+  window first_window(node_id n, double ready, double seconds, double hold, double turn);
   const std::vector<opening>& openings(node_id n);
   void list_openings(node_id n, const std::vector<busy>& tasks, std::vector<opening>& list) const;
-  double gap(node_id n, double ready, double seconds) const;
+  moment gap(node_id n, double ready, double seconds, double turn) const;
+  void delay_after(std::vector<busy>& tasks, std::size_t at);
   /// The best of one length, best first.
   struct level {
     std::array<partial, width> best;
@@ -96,13 +108,12 @@ private:
   /// Gaps in which a forward may fit, of one calendar.
   struct opening_list {
     std::vector<opening> list;
-    bool known = false;
+    std::uint32_t epoch = 0; ///< Of the working copy that it belongs to.
   };
-  std::vector<opening_list> openings_, own_openings_; ///< Per node: committed, working copy.
-  std::vector<double> link_to_;                       ///< [to * nodes + from], seconds.
-  std::vector<route_state> rules_;                    ///< Per stage: after a visit there.
-  std::vector<double> least_forward_;                 ///< Per node, seconds.
-  std::uint64_t seen_ = 0; ///< Commits of the state at the last working copy.
+  std::vector<opening_list> openings_; ///< Per node.
+  std::vector<double> link_to_;        ///< [to * nodes + from], seconds.
+  std::vector<route_state> rules_;     ///< Per stage: after a visit there.
+  std::vector<double> least_forward_;  ///< Per node, seconds.
   std::vector<std::uint32_t> epochs_;
   std::uint32_t epoch_ = 0;
   std::vector<level> levels_;     ///< Per hop.
@@ -110,8 +121,11 @@ private:
   found best_, trial_;
   bool found_ = false;
   std::vector<double> holds_; ///< Per hop: seconds that what was taken out held a slot, in sum.
-  std::uint32_t removed_ = 0;
-  double least_ = 0; ///< Seconds of F and B on the fastest node.
+  std::vector<microbatch_id> removed_;
+  std::vector<std::uint8_t> is_out_; ///< Per microbatch: not where the committed solution has it.
+  std::vector<double> latest_;       ///< Per task: its latest start; of what was put in, its start.
+  std::vector<double> node_free_;    ///< Scratch, per node.
+  double least_ = 0;                 ///< Seconds of F and B on the fastest node.
 };
 
 } // namespace skippipe::scheduler

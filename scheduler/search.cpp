@@ -148,7 +148,7 @@ bool search::moves_frozen() const {
 
 search::move search::pick() {
   const bool hops = state_.hops() > 0;
-  const double reinserting = hops && problem_.stages <= path_insertion::most_stages ? 0.3 : 0;
+  const double reinserting = hops && problem_.stages <= path_insertion::most_stages ? 0.6 : 0;
   // In the time that large problems get the other moves find more. Given routes leave little else to change.
   const bool small = problem_.nodes.size() <= 100;
   const double rerouting = hops && small ? (fixed_routes_ ? 0.3 : 0.1) : 0;

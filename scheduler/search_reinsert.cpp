@@ -6,8 +6,9 @@
 namespace skippipe::scheduler {
 
 namespace {
-constexpr std::uint32_t few = 5; ///< Microbatches that one move takes out at most on its own.
-}
+constexpr std::uint32_t few = 3; ///< Microbatches that one move takes out at most on its own.
+constexpr double sooner = 0.01;  ///< Share of the present seconds.
+} // namespace
 
 /// Another microbatch that meets one of the touched ones on a node, or is there when that node's
 /// neighbourhood has work for it; any when that finds none.
@@ -54,11 +55,14 @@ bool search::reinsert() {
   return put_back();
 }
 
-/// Takes the touched microbatches out of the working calendars.
+/// Takes the touched microbatches out of the working calendars. What stays in may be delayed as long
+/// as all is over now's seconds less up to `sooner` of them: room that nothing critical needs.
 void search::take_out() {
   insertion_.begin();
   for (std::uint32_t i = 0; i < edit_.count; ++i)
     insertion_.remove(edit_.touched[i]);
+  const double now = state_.value.seconds;
+  insertion_.allow_delays(std::min(limit_, now) - sooner * random_.unit() * now);
 }
 
 /// Puts the microbatches that were taken out back, in random order, each on the best way, their
@@ -121,7 +125,7 @@ bool search::put_back() {
       --pool_[s];
       state_.hop_at(m, h) = way->hops[h];
     }
-    std::copy(way->start.begin(), way->start.end(), &wanted_[state_.first_task(m)]);
+    std::copy(way->turn.begin(), way->turn.end(), &wanted_[state_.first_task(m)]);
     state_.refresh(m);
   }
   return true;

@@ -250,7 +250,6 @@ search_state::score search_state::summary() {
 }
 
 void search_state::commit(const std::vector<task>& order, std::size_t from, const score& s) {
-  ++commits_;
   value = s;
   from -= from % stride;
   const std::vector<task>& done = executed_.empty() ? order : executed_;

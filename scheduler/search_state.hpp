@@ -57,6 +57,10 @@ public:
   node_id node_of(task t) const { return info_[t].node; }
   double seconds(task t) const { return info_[t].seconds; }
   double link_to(task t) const { return info_[t].link; }
+  /// Seconds that the reduction of its stage takes after a backward; 0 where nothing follows.
+  double reduction_after(task t) const {
+    return info_[t].held < 0 ? reduction_s_[stage_of[info_[t].node]] : 0;
+  }
   /// Place of `t` in the committed sequence.
   std::uint32_t place_of(task t) const { return place_[t]; }
 
@@ -92,9 +96,6 @@ public:
   /// Likewise for the forward `t`, where a slot is free for as long as its microbatch would hold it
   /// if nothing made it wait.
   double gap_with_slot(task t, double ready, const std::vector<std::uint8_t>& without) const;
-
-  /// How often a solution became the current one.
-  std::uint64_t commits() const { return commits_; }
 
   struct busy {
     double start, end;
@@ -151,7 +152,6 @@ private:
 
   static constexpr std::size_t stride = 32; ///< Tasks between checkpoints.
 
-  std::uint64_t commits_ = 0;
   const instance& problem_;
   std::uint32_t hops_ = 0, microbatches_ = 0, width_ = 0;
   std::vector<task_info> info_;

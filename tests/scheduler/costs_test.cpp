@@ -34,7 +34,7 @@ instance six_nodes() {
 plan plan_of(const instance& problem) {
   planner_options options;
   options.time_limit_s = 10;
-  options.max_iterations = 30; // Repeatable.
+  options.max_iterations = 20000; // Repeatable, and about as good each time.
   return std::get<plan>(make_plan(problem, options));
 }
 
