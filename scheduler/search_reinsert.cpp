@@ -38,14 +38,14 @@ bool search::reinsert() {
       if (finish(m) > finish(seed))
         seed = m;
   }
+  if (!frozen_.empty() && frozen_[seed])
+    return false;
   const std::uint32_t wanted = 1 + random_.below(std::min(few, state_.microbatches()));
   for (std::uint32_t i = 0; i < wanted; ++i) {
     const microbatch_id m = i == 0 ? seed : related();
     if (!is_moved_[m] && (frozen_.empty() || !frozen_[m]))
       touch(m);
   }
-  if (edit_.count == 0)
-    return false;
   take_out();
   if (fixed_routes_ && random_.below(2)) { // Which origin takes which of the given routes is free.
     for (std::uint32_t i = edit_.count; i > 1; --i)
