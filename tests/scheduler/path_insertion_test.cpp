@@ -4,7 +4,6 @@
 #include "scheduler/planner.hpp"
 
 #include "generate.hpp"
-#include "tests/sanitized.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -105,14 +104,12 @@ TEST_CASE("a microbatch goes ahead of a task that may be delayed", "[scheduler][
 }
 
 TEST_CASE("R4: a way that delays others keeps every slot, and finds more", "[scheduler][search]") {
-  constexpr int share_of_cases = one_case_in(5);
   random_source random(29);
   int ways = 0, only_with_delays = 0, sooner = 0;
-  for (int i = 0; i < 100 / share_of_cases; ++i) {
+  for (int i = 0; i < 100; ++i) {
     const instance x = random_instance(random);
     planner_options options;
-    options.time_limit_s = 600;
-    options.max_iterations = 100;
+    options.kind = strategy::random; // Quick, with time to spare.
     options.seed = random.next();
     const auto result = make_plan(x, options);
     const plan* p = std::get_if<plan>(&result);
@@ -167,7 +164,7 @@ TEST_CASE("R4: a way that delays others keeps every slot, and finds more", "[sch
       state.refresh(m);
     }
   }
-  CHECK(ways > 500 / share_of_cases);
-  CHECK(only_with_delays > 50 / share_of_cases);
-  CHECK(sooner > 5 / share_of_cases);
+  CHECK(ways > 500);
+  CHECK(only_with_delays > 50);
+  CHECK(sooner > 5);
 }
