@@ -66,13 +66,13 @@ bool exchange::put_back() {
       way = insertion_.find(state_.hop_at(m, 0), 0, c, random_);
     if (way == nullptr)
       return false;
-    insertion_.insert(m, *way);
     for (std::uint32_t h = 1; h <= state_.hops(); ++h) {
       --pool_[state_.stage_of[way->hops[h]]];
       state_.hop_at(m, h) = way->hops[h];
     }
     std::copy(way->turn.begin(), way->turn.end(), &wanted_[state_.first_task(m)]);
     state_.refresh(m);
+    insertion_.insert(m, *way);
   }
   return true;
 }

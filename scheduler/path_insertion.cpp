@@ -107,8 +107,7 @@ void path_insertion::list_openings(node_id n, const std::vector<busy>& tasks,
     if (level < memory && start + least_forward_[n] <= end.seconds)
       list.push_back({start, end, until});
     if (i > 0) {
-      const busy& b = tasks[i - 1];
-      end = {std::max(b.start, latest_[b.id]), b.start}; // It may stay where it is in any case.
+      end = {latest(tasks[i - 1]), tasks[i - 1].start};
       if (level >= memory && tasks[i - 1].held > 0)
         until = end;
       level -= tasks[i - 1].held;
@@ -134,7 +133,7 @@ path_insertion::moment path_insertion::gap(node_id n, double ready, double secon
   for (const busy& b : calendar(n)) {
     if (b.end <= ready)
       continue;
-    if (b.start >= turn && ready + seconds <= std::max(b.start, latest_[b.id]))
+    if (b.start >= turn && ready + seconds <= latest(b))
       return {ready, std::max(turn, std::min(ready, b.start))};
     ready = b.end;
   }
@@ -307,28 +306,22 @@ void path_insertion::finish(node_id origin, std::uint32_t last) {
 void path_insertion::delay_after(std::vector<busy>& tasks, std::size_t at) {
   for (; at + 1 < tasks.size(); ++at) {
     busy& next = tasks[at + 1];
-    const bool put_in = is_out_[next.owner] != 0;
-    const double seconds = put_in ? next.end - latest_[next.id] : state_.seconds(next.id);
-    if (tasks[at].end + seconds <= next.end)
+    const double end = tasks[at].end + state_.seconds(next.id);
+    if (end <= next.end)
       return;
-    if (put_in)
-      latest_[next.id] = tasks[at].end;
-    next.end = tasks[at].end + seconds;
+    latest_[next.id] = std::max(latest_[next.id], tasks[at].end);
+    next.end = end;
   }
 }
 
 void path_insertion::insert(microbatch_id m, const found& way) {
   const std::uint32_t hops = state_.hops(), steps = state_.steps();
-  const task first = state_.first_task(m);
   for (std::uint32_t i = 0; i < steps; ++i) {
-    const std::uint32_t h = i <= hops ? i : (i == hops + 1 ? 0 : steps - 1 - i);
-    const node_id n = way.hops[h];
-    const task_costs& c = costs_[n * state_.problem().stages + (h == 0 ? 0 : state_.stage_of[n])];
-    const double seconds = i <= hops ? c.forward_s : (i == hops + 1 ? c.loss_s : c.backward_s);
+    const task t = state_.first_task(m) + i;
     const std::int32_t held = i <= hops ? 1 : (i == hops + 1 ? 0 : -1);
-    auto& tasks = own(n);
-    const busy b{way.turn[i], way.start[i] + seconds, m, first + i, held};
-    latest_[b.id] = way.start[i];
+    auto& tasks = own(state_.node_of(t));
+    const busy b{way.turn[i], way.start[i] + state_.seconds(t), m, t, held};
+    latest_[t] = way.start[i];
     const auto at = tasks.insert(
         std::lower_bound(tasks.begin(), tasks.end(), b,
                          [](const busy& x, const busy& y) { return x.start < y.start; }),

@@ -4,6 +4,7 @@
 #include "scheduler/random.hpp"
 #include "scheduler/search_state.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -54,7 +55,7 @@ public:
   /// sees; null when it sees none. `random` adds a little variety.
   const found* find(node_id origin, double soonest, const choice& c, random_source& random);
 
-  /// Puts `m` where `way` says.
+  /// Puts `m`, whose hops are those of `way` by now, where that says.
   void insert(microbatch_id m, const found& way);
 
 private:
@@ -91,6 +92,8 @@ private:
   const std::vector<opening>& openings(node_id n);
   void list_openings(node_id n, const std::vector<busy>& tasks, std::vector<opening>& list) const;
   moment gap(node_id n, double ready, double seconds, double turn) const;
+  /// Latest start; what is there may stay so in any case.
+  double latest(const busy& b) const { return std::max(b.start, latest_[b.id]); }
   void delay_after(std::vector<busy>& tasks, std::size_t at);
   /// The best of one length, best first.
   struct level {

@@ -139,7 +139,7 @@ bool search::moves_frozen() const {
     return false;
   }
   for (std::uint32_t i = 0; i < edit_.count; ++i)
-    if (frozen_[edit_.touched[i]]
+    if (is_frozen(edit_.touched[i])
         && !std::equal(edit_.hops[i].begin(), edit_.hops[i].end(),
                        &state_.hop_node[edit_.touched[i] * (state_.hops() + 1)]))
       return true;

@@ -68,6 +68,7 @@ private:
   bool put_back();
   bool same_paths() const;
   void touch(microbatch_id m);
+  bool is_frozen(microbatch_id m) const { return !frozen_.empty() && frozen_[m] != 0; }
   bool moves_frozen() const;
   void undo();
   void apply_roles(node_id a, node_id b);

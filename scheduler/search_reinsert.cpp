@@ -38,12 +38,12 @@ bool search::reinsert() {
       if (finish(m) > finish(seed))
         seed = m;
   }
-  if (!frozen_.empty() && frozen_[seed])
+  if (is_frozen(seed))
     return false;
   const std::uint32_t wanted = 1 + random_.below(std::min(few, state_.microbatches()));
   for (std::uint32_t i = 0; i < wanted; ++i) {
     const microbatch_id m = i == 0 ? seed : related();
-    if (!is_moved_[m] && (frozen_.empty() || !frozen_[m]))
+    if (!is_moved_[m] && !is_frozen(m))
       touch(m);
   }
   take_out();
@@ -117,7 +117,6 @@ bool search::put_back() {
       undo();
       return false;
     }
-    insertion_.insert(m, *way);
     for (std::uint32_t h = 1; h <= state_.hops(); ++h) {
       --state_.visits[state_.stage_of[state_.hop_at(m, h)]];
       const stage_id s = state_.stage_of[way->hops[h]];
@@ -127,6 +126,7 @@ bool search::put_back() {
     }
     std::copy(way->turn.begin(), way->turn.end(), &wanted_[state_.first_task(m)]);
     state_.refresh(m);
+    insertion_.insert(m, *way);
   }
   return true;
 }
