@@ -1,9 +1,9 @@
 #include "scheduler/path_insertion.hpp"
 
-#include "scheduler/check.hpp"
 #include "scheduler/planner.hpp"
 
 #include "generate.hpp"
+#include "in_turn.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -12,27 +12,11 @@
 
 using namespace skippipe;
 using namespace skippipe::scheduler;
+using skippipe::scheduler::testing::in_turn;
 using skippipe::scheduler::testing::random_instance;
 using task = search_state::task;
 
 namespace {
-
-/// The committed order with the tasks of `m` in the turns of `way`.
-std::vector<task> in_turn(const search_state& state, microbatch_id m,
-                          const path_insertion::found& way) {
-  std::vector<task> order;
-  std::uint32_t step = 0;
-  for (const task t : state.sequence) {
-    if (t / state.width() == m)
-      continue;
-    while (step < state.steps() && way.turn[step] <= state.start[t])
-      order.push_back(state.first_task(m) + step++);
-    order.push_back(t);
-  }
-  while (step < state.steps())
-    order.push_back(state.first_task(m) + step++);
-  return order;
-}
 
 /// Two origins that share the only node of stage 1; F, L and B take 1, 0.25 and 1.5 s, links nothing.
 instance shared_node() {
@@ -97,7 +81,9 @@ TEST_CASE("a microbatch goes ahead of a task that may be delayed", "[scheduler][
   }
   const auto way = found(20 + reduction_s);
   CHECK(way.start[1] == Approx(1));
-  const auto order = in_turn(state, 0, way);
+  std::vector<double> wanted(state.start.size(), 0);
+  std::copy(way.turn.begin(), way.turn.end(), &wanted[state.first_task(0)]);
+  const auto order = in_turn(state, 0, wanted);
   CHECK(std::find(order.begin(), order.end(), state.first_task(0) + 1)
         < std::find(order.begin(), order.end(), state.first_task(1) + 1));
   CHECK(state.time(order, 0).seconds < 8 + reduction_s);
@@ -158,7 +144,7 @@ TEST_CASE("R4: a way that delays others keeps every slot, and finds more", "[sch
           state.peek(moved, wanted, is_moved, left, std::numeric_limits<double>::infinity());
       REQUIRE(seen); // Nothing lacks a slot.
       REQUIRE(seen->seconds
-              == Approx(state.time(in_turn(state, m, *way), 0).seconds).epsilon(1e-12));
+              == Approx(state.time(in_turn(state, m, wanted), 0).seconds).epsilon(1e-12));
       sooner += seen->seconds < state.value.seconds - 1e-9;
       std::copy(left.begin(), left.end(), &state.hop_at(m, 0));
       state.refresh(m);

@@ -9,6 +9,7 @@
 #include "scheduler/simulator.hpp"
 
 #include "generate.hpp"
+#include "in_turn.hpp"
 #include "tests/sanitized.hpp"
 
 #include <catch2/catch.hpp>
@@ -21,6 +22,7 @@
 
 using namespace skippipe;
 using namespace skippipe::scheduler;
+using skippipe::scheduler::testing::in_turn;
 using skippipe::scheduler::testing::random_instance;
 
 namespace {
@@ -162,20 +164,10 @@ TEST_CASE("following only what changes gives the score of timing everything",
         moved.push_back(t);
         ask += state.seconds(t) * (1 + random.unit());
       }
-      std::vector<search_state::task> order;
-      std::size_t next = 0;
-      for (const auto t : state.sequence) {
-        if (t / state.width() == m)
-          continue;
-        while (next < moved.size() && wanted[moved[next]] <= state.start[t])
-          order.push_back(moved[next++]);
-        order.push_back(t);
-      }
-      order.insert(order.end(), moved.begin() + static_cast<std::ptrdiff_t>(next), moved.end());
       const auto seen =
           state.peek(moved, wanted, is_moved, left, std::numeric_limits<double>::infinity());
       if (seen) {
-        const auto timed = state.time(order, 0);
+        const auto timed = state.time(in_turn(state, m, wanted), 0);
         REQUIRE(seen->seconds == Approx(timed.seconds).epsilon(1e-12));
         REQUIRE(seen->cost == Approx(timed.cost).epsilon(1e-12));
         ++compared;
