@@ -46,4 +46,56 @@ improve_arrangement(const instance& problem, std::vector<std::vector<node_id>> a
   return best;
 }
 
+std::vector<std::vector<node_id>>
+change_few_roles(const instance& problem, std::vector<std::vector<node_id>> arrangement,
+                 stage_id needy, const std::vector<std::uint8_t>& stays, double worth,
+                 std::chrono::steady_clock::time_point deadline) {
+  arrangement_estimate estimate(problem);
+  double value = estimate(arrangement);
+  for (int round = 0; round < 2; ++round) {
+    auto best = arrangement;
+    double gain = 0, best_value = value;
+    const auto look = [&](double moving) {
+      const double next = estimate(arrangement);
+      if (value - next - worth * moving * value <= gain)
+        return;
+      gain = value - next - worth * moving * value;
+      best_value = next;
+      best = arrangement;
+    };
+    auto& target = arrangement[needy];
+    for (stage_id s = 0; s < arrangement.size(); ++s) {
+      auto& source = arrangement[s];
+      for (std::size_t i = 0; i < source.size() && s != needy; ++i) {
+        if (std::chrono::steady_clock::now() >= deadline)
+          return best;
+        if (stays[source[i]])
+          continue;
+        for (node_id& other : target) {
+          if (stays[other])
+            continue;
+          std::swap(source[i], other);
+          look(2);
+          std::swap(source[i], other);
+        }
+        // An origin that went over would take its share of the microbatches along.
+        if (problem.stage_sizes.empty() && s != 0 && needy != 0 && source.size() > 1) {
+          target.push_back(source[i]);
+          std::swap(source[i], source.back());
+          source.pop_back();
+          look(1);
+          source.push_back(target.back());
+          std::swap(source[i], source.back());
+          target.pop_back();
+        }
+      }
+    }
+    if (!(gain > 0))
+      break;
+    arrangement = best;
+    value = best_value;
+  }
+  return arrangement;
+}
+
 } // namespace skippipe::scheduler

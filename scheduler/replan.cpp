@@ -1,6 +1,7 @@
 #include "scheduler/replan.hpp"
 
-#include "scheduler/exchange.hpp"
+#include "scheduler/arrangement_search.hpp"
+#include "scheduler/dispatch.hpp"
 #include "scheduler/figures.hpp"
 #include "scheduler/kept_paths.hpp"
 #include "scheduler/repair.hpp"
@@ -22,15 +23,26 @@ using clock = std::chrono::steady_clock;
 
 constexpr double never = 1e18; ///< The start of a path that was not running.
 
+std::vector<stage_id> stages_of(const instance& problem,
+                                const std::vector<std::vector<node_id>>& arrangement) {
+  std::vector<stage_id> result(problem.nodes.size(), 0);
+  for (stage_id s = 0; s < arrangement.size(); ++s)
+    for (const node_id n : arrangement[s])
+      result[n] = s;
+  return result;
+}
+
+/// Replans for one arrangement.
 class replanner {
 public:
   replanner(const instance& problem, const replan_request& request, const planner_options& options,
-            replan_report& report)
+            clock::time_point begin, const std::vector<std::vector<node_id>>& arrangement)
       : problem_(problem), request_(request), old_(*request.running), options_(options),
-        report_(report), begin_(clock::now()), arrangement_(keep_arrangement(problem, request)),
-        stage_of_(stages_of(arrangement_)) {}
+        begin_(begin), arrangement_(arrangement), stage_of_(stages_of(problem, arrangement)) {}
 
-  plan_result run();
+  /// `lane` tells walks of one arrangement apart.
+  plan_result run(unsigned lane);
+  replan_report& report() { return report_; }
 
 private:
   clock::time_point after(double share) const {
@@ -43,39 +55,33 @@ private:
                ? request_.new_id[old]
                : replan_request::gone;
   }
-  std::vector<stage_id> stages_of(const std::vector<std::vector<node_id>>& arrangement) const {
-    std::vector<stage_id> result(problem_.nodes.size(), 0);
-    for (stage_id s = 0; s < arrangement.size(); ++s)
-      for (const node_id n : arrangement[s])
-        result[n] = s;
-    return result;
-  }
 
-  plan_result afresh();
+  plan_result afresh(unsigned lane);
   bool gather();
   plan repaired();
-  stage_id needy(const plan& p) const;
-  plan walk(const plan& first, unsigned lane, bool may_move);
-  plan improved(const plan& first);
+  plan on_the_clock(const plan& first) const;
+  plan walk(const plan& first, unsigned lane) const;
   void list_moves(const plan& made);
 
   const instance& problem_;
   const replan_request& request_;
   const plan& old_;
   const planner_options& options_;
-  replan_report& report_;
   clock::time_point begin_;
-  std::vector<std::vector<node_id>> arrangement_;
+  const std::vector<std::vector<node_id>>& arrangement_;
   std::vector<stage_id> stage_of_;
+  replan_report report_;
   std::vector<kept_path> paths_;
   std::vector<std::uint8_t> frozen_; ///< Per microbatch of the new plan.
 };
 
 /// No path can be kept, and so what is in flight is lost, too; but nodes stay where they are.
-plan_result replanner::afresh() {
+plan_result replanner::afresh(unsigned lane) {
   report_ = {};
   report_.lost = request_.in_flight;
   planner_options rest = options_;
+  rest.threads = 1;
+  rest.seed += lane;
   rest.time_limit_s = std::max(0.0, std::chrono::duration<double>(after(1) - clock::now()).count());
   instance still = problem_;
   still.arrangement = arrangement_;
@@ -170,33 +176,25 @@ plan replanner::repaired() {
   plan first = finish_plan(problem_, "skippipe", arrangement_, std::move(ways), table.order());
   if (wanted.size() == first.paths.size())
     first = keep_order(problem_, first, wanted, open, after(0.3));
-  return first;
+  return on_the_clock(first);
 }
 
-/// The stage to bring another node to: one that lost a node, or else that of the busiest node.
-stage_id replanner::needy(const plan& p) const {
-  for (stage_id s = 0; s < old_.arrangement.size(); ++s)
-    for (const node_id n : old_.arrangement[s])
-      if (now(n) == replan_request::gone)
-        return s;
-  const auto busy = simulate(problem_, p.paths, p.order).busy_s;
-  return stage_of_[static_cast<std::size_t>(std::max_element(busy.begin(), busy.end())
-                                            - busy.begin())];
+/// With every node's tasks as the clock brings them where that is better than the old order, which slots that
+/// became scarce may hold up.
+plan replanner::on_the_clock(const plan& first) const {
+  const auto start = simulate(problem_, first.paths, first.order).start;
+  std::vector<path> by_start = first.paths;
+  std::stable_sort(by_start.begin(), by_start.end(), [&](const path& a, const path& b) {
+    return start[a.microbatch].front() < start[b.microbatch].front();
+  });
+  auto run = dispatch(problem_, by_start);
+  if (!run || run->makespan_s >= first.makespan_s)
+    return first;
+  return finish_plan(problem_, "skippipe", arrangement_, first.paths, std::move(run->order));
 }
 
-/// Walks from `first` until the time is over, after the few moves of nodes that are worth it.
-plan replanner::walk(const plan& first, unsigned lane, bool may_move) {
-  plan from = first;
-  if (may_move) {
-    exchange trades(problem_, frozen_, problem_.stage_sizes.empty(), options_.seed + lane);
-    const stage_id stage = needy(first);
-    for (int i = 0; i < 2 && clock::now() < after(0.5); ++i) {
-      plan next = trades.improve(from, stage, price_of_a_move, after(0.5));
-      if (next.arrangement == from.arrangement)
-        break;
-      from = std::move(next);
-    }
-  }
+/// Walks from `first` until the time is over.
+plan replanner::walk(const plan& first, unsigned lane) const {
   search_limits limits;
   limits.deadline = after(1);
   limits.seconds =
@@ -204,63 +202,125 @@ plan replanner::walk(const plan& first, unsigned lane, bool may_move) {
   limits.max_iterations = options_.max_iterations;
   limits.heat = 0.03;
   limits.frozen = frozen_;
-  return search(problem_, options_.seed * 1000 + lane, true, false).improve(from, limits);
-}
-
-/// The best of one walk per thread. Every other one may move nodes; only one that pays for it counts.
-plan replanner::improved(const plan& first) {
-  const unsigned lanes = std::max(1U, options_.threads);
-  const bool may_move = problem_.arrangement.empty();
-  std::vector<plan> found(lanes);
-  std::vector<std::thread> helpers;
-  for (unsigned i = 1; i < lanes; ++i)
-    helpers.emplace_back([&, i] { found[i] = walk(first, i, may_move && i % 2 == 1); });
-  found[0] = walk(first, 0, may_move && lanes == 1);
-  for (std::thread& t : helpers)
-    t.join();
-  const auto price = [&](const plan& p) {
-    const auto stage = stages_of(p.arrangement);
-    double moved = 0;
-    for (node_id n = 0; n < stage.size(); ++n)
-      moved += stage[n] != stage_of_[n];
-    return predicted_seconds(problem_, p) * (1 + price_of_a_move * moved);
-  };
-  return std::move(*std::min_element(found.begin(), found.end(), [&](const plan& a, const plan& b) {
-    return price(a) < price(b);
-  }));
+  return search(problem_, options_.seed * 1000 + lane, true, false).improve(first, limits);
 }
 
 void replanner::list_moves(const plan& made) {
-  const auto stage = stages_of(made.arrangement);
+  const auto stage = stages_of(problem_, made.arrangement);
   for (stage_id s = 0; s < old_.arrangement.size(); ++s)
     for (const node_id old : old_.arrangement[s])
       if (const node_id n = now(old); n != replan_request::gone && stage[n] != s)
         report_.moved_nodes.push_back(n);
 }
 
-plan_result replanner::run() {
+plan_result replanner::run(unsigned lane) {
   random_source random(options_.seed);
   if (!problem_.routes.empty() || !gather() || !share_out(problem_, arrangement_, paths_, random)
       || !rebalance(problem_, arrangement_, paths_))
-    return afresh();
+    return afresh(lane);
   if (auto conflict = check_frozen(problem_, paths_))
     return *conflict;
   const plan first = repaired();
-  plan best = improved(first);
+  plan best = walk(first, lane);
   list_moves(best);
   std::erase_if(report_.kept_paths,
                 [&](microbatch_id mb) { return !(best.paths[mb] == first.paths[mb]); });
   return best;
 }
 
+/// The stage that the change hurts most: one that lost a node, or else that of the busiest node.
+stage_id needy_stage(const instance& problem, const replan_request& request) {
+  const auto now = [&](node_id old) {
+    return old < request.new_id.size() && request.new_id[old] < problem.nodes.size()
+               ? request.new_id[old]
+               : replan_request::gone;
+  };
+  const auto& arrangement = request.running->arrangement;
+  for (stage_id s = 0; s < std::min<std::size_t>(arrangement.size(), problem.stages); ++s)
+    for (const node_id n : arrangement[s])
+      if (now(n) == replan_request::gone)
+        return s;
+  std::vector<double> busy(problem.nodes.size(), 0);
+  double most = -1;
+  stage_id needy = 0;
+  const auto work = [&](node_id old, stage_id s) {
+    const task_costs c = problem.costs(now(old), s);
+    double& sum = busy[now(old)] += c.forward_s + c.backward_s + (s == 0 ? c.loss_s : 0);
+    if (sum > most) {
+      most = sum;
+      needy = s;
+    }
+  };
+  for (const path& p : request.running->paths) {
+    work(p.origin, 0);
+    for (const hop& h : p.hops)
+      work(h.node, h.stage);
+  }
+  return needy;
+}
+
+/// Nodes that microbatches in flight need where they are.
+std::vector<std::uint8_t> in_use(const instance& problem, const replan_request& request) {
+  std::vector<std::uint8_t> result(problem.nodes.size(), 0);
+  const auto mark = [&](node_id old) {
+    if (old < request.new_id.size() && request.new_id[old] < result.size())
+      result[request.new_id[old]] = 1;
+  };
+  const std::set<microbatch_id> in_flight(request.in_flight.begin(), request.in_flight.end());
+  for (const path& p : request.running->paths)
+    if (in_flight.count(p.microbatch)) {
+      mark(p.origin);
+      for (const hop& h : p.hops)
+        mark(h.node);
+    }
+  return result;
+}
+
 } // namespace
 
+/// One walk per thread. Every other one may move nodes; only one that pays for it counts.
 plan_result replan(const instance& problem, const replan_request& request,
                    const planner_options& options, replan_report& report) {
+  const auto begin = clock::now();
   report = {};
   if (const auto why = find_obstacle(problem, strategy::skippipe))
     return *why;
-  return replanner(problem, request, options, report).run();
+  const auto kept = keep_arrangement(problem, request);
+  auto changed = kept;
+  // Of what the estimate promises some will not come true: the plans themselves are compared in the end.
+  if (problem.arrangement.empty() && problem.routes.empty() && problem.stages > 1)
+    changed = change_few_roles(problem, kept, needy_stage(problem, request),
+                               in_use(problem, request), price_of_a_move * 2 / 3,
+                               begin
+                                   + std::chrono::duration_cast<clock::duration>(
+                                       std::chrono::duration<double>(0.1 * options.time_limit_s)));
+  const unsigned lanes = std::max(1U, options.threads);
+  std::vector<plan_result> found(lanes);
+  std::vector<replan_report> reports(lanes);
+  const auto walk = [&](unsigned lane) {
+    const bool may_move = lane % 2 == 1 || lanes == 1;
+    replanner one(problem, request, options, begin, may_move ? changed : kept);
+    found[lane] = one.run(lane);
+    reports[lane] = std::move(one.report());
+  };
+  std::vector<std::thread> helpers;
+  for (unsigned lane = 1; lane < lanes; ++lane)
+    helpers.emplace_back(walk, lane);
+  walk(0);
+  for (std::thread& t : helpers)
+    t.join();
+  const auto price = [&](unsigned lane) {
+    const plan* p = std::get_if<plan>(&found[lane]);
+    return p == nullptr ? never
+                        : predicted_seconds(problem, *p)
+                              * (1 + price_of_a_move * double(reports[lane].moved_nodes.size()));
+  };
+  unsigned best = 0;
+  for (unsigned lane = 1; lane < lanes; ++lane)
+    if (price(lane) < price(best))
+      best = lane;
+  report = std::move(reports[best]);
+  return std::move(found[best]);
 }
 
 } // namespace skippipe::scheduler

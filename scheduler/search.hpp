@@ -40,6 +40,7 @@ public:
 private:
   using task = search_state::task;
   static constexpr microbatch_id nobody = ~microbatch_id{0};
+  static constexpr task none = ~task{0};
 
   /// What a move did to the paths, to take it back.
   struct edit {
@@ -54,6 +55,8 @@ private:
   enum class move { reinsert, reroute, swap_roles, swap_collision, retime };
   move pick();
   bool propose(move kind);
+  task held_up_by(task t) const;
+  microbatch_id critical();
   bool reinsert();
   bool reroute();
   microbatch_id neighbour(node_id n, double when);

@@ -83,6 +83,18 @@ bool search::swap_roles() {
   return true;
 }
 
+/// What kept `t` from starting sooner: the task before it on its node or else its own previous step; none
+/// for a first step that could start at once.
+search::task search::held_up_by(task t) const {
+  const auto& calendar = state_.calendar(state_.node_of(t));
+  const std::uint32_t at = state_.index_of(t);
+  const bool first_step = t % state_.width() == 1;
+  const double arrival = first_step ? 0 : state_.end[t - 1] + state_.link_to(t);
+  if (at > 0 && arrival < calendar[at - 1].end)
+    return calendar[at - 1].id;
+  return first_step ? none : t - 1;
+}
+
 /// Finds a task on the way to the last end of some origin that waits for its node, and asks for the
 /// opposite order of it and the task it waits for.
 bool search::swap_collision() {
@@ -96,26 +108,12 @@ bool search::swap_collision() {
   }
   task before = 0, after = 0;
   std::uint32_t seen = 0;
-  while (true) {
-    const auto& calendar = state_.calendar(state_.node_of(t));
-    auto it = std::lower_bound(calendar.begin(), calendar.end(), state_.start[t],
-                               [](const search_state::busy& b, double x) { return b.start < x; });
-    while (it != calendar.end() && it->id != t)
-      ++it;
-    const bool first_step = t % state_.width() == 1;
-    const double arrival = first_step ? 0 : state_.end[t - 1] + state_.link_to(t);
-    if (it != calendar.begin() && arrival < (it - 1)->end) {
-      const task u = (it - 1)->id;
-      if (u / state_.width() != t / state_.width() && random_.below(++seen) == 0) {
-        before = u;
-        after = t;
-      }
-      t = u;
-    } else if (first_step) {
-      break;
-    } else {
-      --t;
+  for (task u = held_up_by(t); u != none; u = held_up_by(t)) {
+    if (u / state_.width() != t / state_.width() && random_.below(++seen) == 0) {
+      before = u;
+      after = t;
     }
+    t = u;
   }
   if (seen == 0)
     return false;

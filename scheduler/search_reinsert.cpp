@@ -28,16 +28,33 @@ microbatch_id search::related() {
   return random_.below(state_.microbatches());
 }
 
+/// One of the microbatches that the end of everything waited for, on their ways or on nodes that they kept
+/// busy.
+microbatch_id search::critical() {
+  task t = none;
+  double latest = -1;
+  for (microbatch_id m = 0; m < state_.microbatches(); ++m)
+    for (std::uint32_t i = state_.hops() + 2; i < state_.steps(); ++i) {
+      const task back = state_.first_task(m) + i;
+      const double over = state_.end[back] + state_.reduction_after(back);
+      if (over > latest) {
+        latest = over;
+        t = back;
+      }
+    }
+  microbatch_id chosen = 0, last = nobody;
+  std::uint32_t seen = 0;
+  for (; t != none; t = held_up_by(t))
+    if (const microbatch_id m = t / state_.width(); m != last) {
+      last = m;
+      if (random_.below(++seen) == 0)
+        chosen = m;
+    }
+  return chosen;
+}
+
 bool search::reinsert() {
-  microbatch_id seed = random_.below(state_.microbatches());
-  const auto finish = [&](microbatch_id m) {
-    return state_.end[state_.first_task(m) + state_.steps() - 1];
-  };
-  if (random_.below(2)) { // The one that comes back last.
-    for (microbatch_id m = 0; m < state_.microbatches(); ++m)
-      if (finish(m) > finish(seed))
-        seed = m;
-  }
+  const microbatch_id seed = random_.below(2) ? critical() : random_.below(state_.microbatches());
   if (is_frozen(seed))
     return false;
   const std::uint32_t wanted = 1 + random_.below(std::min(few, state_.microbatches()));

@@ -205,6 +205,64 @@ TEST_CASE("an arrangement is improved and stays one", "[scheduler][arrangement]"
   CHECK(better > 30);
 }
 
+TEST_CASE("few nodes change roles, for more than it costs", "[scheduler][arrangement]") {
+  random_source random(37);
+  constexpr double worth = 0.01;
+  const auto late = std::chrono::steady_clock::now() + std::chrono::hours(1);
+  int changed = 0, resized = 0;
+  for (int i = 0; i < 200 / share_of_cases; ++i) {
+    instance x = random_instance(random);
+    if (x.stages < 2)
+      continue;
+    const auto before = simple_arrangement(x);
+    x.arrangement.clear();
+    const bool free_sizes = random.below(2) != 0;
+    if (free_sizes)
+      x.stage_sizes.clear();
+    const stage_id needy = random.below(x.stages);
+    std::vector<std::uint8_t> stays(x.nodes.size());
+    for (auto& stay : stays)
+      stay = random.below(3) == 0;
+    const auto after = change_few_roles(x, before, needy, stays, worth, late);
+    arrangement_estimate estimate(x);
+    const double first_value = estimate(before), value = estimate(after);
+    std::vector<int> seen(x.nodes.size(), 0);
+    int moved = 0;
+    INFO("instance " << i);
+    REQUIRE(after.size() == before.size());
+    for (stage_id s = 0; s < x.stages; ++s) {
+      REQUIRE_FALSE(after[s].empty());
+      REQUIRE((after[s].size() == before[s].size() || (free_sizes && s != 0)));
+      resized += after[s].size() != before[s].size();
+      for (const node_id n : after[s]) {
+        ++seen[n];
+        const bool moves = std::count(before[s].begin(), before[s].end(), n) == 0;
+        moved += moves;
+        REQUIRE_FALSE((moves && stays[n]));
+      }
+    }
+    REQUIRE(std::count(seen.begin(), seen.end(), 1) == static_cast<std::ptrdiff_t>(seen.size()));
+    REQUIRE(moved <= 4);
+    // Two rounds: the second one's worth is a share of a smaller estimate.
+    REQUIRE(value <= first_value * (1 - 0.9 * worth * moved) + 1e-12);
+    changed += moved > 0;
+    if (moved > 0)
+      continue;
+    auto other = before; // Then no trade was worth it.
+    for (stage_id s = 0; s < x.stages; ++s)
+      for (node_id& a : other[s])
+        for (node_id& b : other[needy]) {
+          if (s == needy || stays[a] || stays[b])
+            continue;
+          std::swap(a, b);
+          REQUIRE(estimate(other) >= first_value * (1 - 2 * worth) - 1e-12);
+          std::swap(a, b);
+        }
+  }
+  CHECK(changed > 60 / share_of_cases);
+  CHECK(resized > 10 / share_of_cases);
+}
+
 TEST_CASE("the search minimises the iteration with its gradient reduction", "[scheduler][search]") {
   random_source random(47);
   double aware = 0, unaware = 0;
