@@ -202,6 +202,7 @@ plan replanner::walk(const plan& first, unsigned lane) const {
   limits.max_iterations = options_.max_iterations;
   limits.heat = 0.03;
   limits.frozen = frozen_;
+  limits.hasty = 2000; // As many as 20 ms have: far from a good plan nothing else helps as much.
   return search(problem_, options_.seed * 1000 + lane, true, false).improve(first, limits);
 }
 

@@ -187,6 +187,7 @@ plan search::improve(const plan& from, const search_limits& limits) {
   state_.load(from);
   insertion_.load();
   frozen_ = limits.frozen;
+  hasty_ = limits.hasty;
   wanted_.assign(std::size_t{state_.microbatches()} * state_.width(), 0);
   is_moved_.assign(state_.microbatches(), 0);
   edit_.count = 0;

@@ -21,6 +21,7 @@ struct search_limits {
   double heat = 1;                  ///< Of the start: less stays nearer to the plan it starts from.
   std::vector<std::uint8_t> frozen; ///< Per microbatch, where not empty: keeps its path.
   double lower_bound_s = 0;         ///< Nothing below this exists: stop there.
+  std::uint64_t hasty = 0;          ///< Steps at first that look only at what holds up the end.
 };
 
 /// One walk. Not thread-safe; threads run one each.
@@ -71,6 +72,7 @@ private:
   bool put_back();
   bool same_paths() const;
   void touch(microbatch_id m);
+  bool hasty() const { return iterations_ < hasty_; }
   bool is_frozen(microbatch_id m) const { return !frozen_.empty() && frozen_[m] != 0; }
   bool moves_frozen() const;
   void undo();
@@ -89,7 +91,7 @@ private:
   std::vector<task> moved_, candidate_;
   std::vector<node_id> left_;          ///< Nodes of the touched microbatches before the edit.
   std::vector<std::uint8_t> is_moved_; ///< Per microbatch: touched by the present edit.
-  std::uint64_t iterations_ = 0;
+  std::uint64_t iterations_ = 0, hasty_ = 0;
   double limit_ = 0;     ///< Seconds until everything is done above which no move is taken.
   std::size_t from_ = 0; ///< Place before which the candidate equals the sequence.
   std::vector<std::uint8_t> frozen_;

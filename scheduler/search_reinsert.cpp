@@ -11,8 +11,10 @@ constexpr double sooner = 0.01;  ///< Share of the present seconds.
 } // namespace
 
 /// Another microbatch that meets one of the touched ones on a node, or is there when that node's
-/// neighbourhood has work for it; any when that finds none.
+/// neighbourhood has work for it; any when that finds none, and now and then in haste a critical one.
 microbatch_id search::related() {
+  if (hasty() && random_.unit() < 0.3)
+    return critical();
   for (int tries = 0; tries < 4; ++tries) {
     const microbatch_id m = edit_.touched[random_.below(edit_.count)];
     const std::uint32_t h = random_.below(state_.hops() + 1);
