@@ -1,6 +1,7 @@
 #include "actors/torch_shard.hpp"
 
 #include "actors/tensor_bridge.hpp"
+#include "model/shard_snapshot.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

@@ -2,11 +2,16 @@
 #pragma once
 
 #include "actors/shard_worker.hpp"
-#include "model/shard_snapshot.hpp"
+#include "model/shard_options.hpp"
 
 #include <functional>
 #include <memory>
 #include <vector>
+
+namespace skippipe::model {
+class shard;
+struct shard_snapshot;
+} // namespace skippipe::model
 
 namespace skippipe::actors {
 

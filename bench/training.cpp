@@ -4,6 +4,7 @@
 // usage: bench_training loop|pipeline [DIM LAYERS CONTEXT ROWS MICROBATCHES DTYPE ITERATIONS REPLICAS]
 // The loop uses as many intra-op threads as OMP_NUM_THREADS says; the pipeline as many workers as
 // SKIPPIPE_BENCH_WORKERS says (default 2), each with one.
+#include "model/shard.hpp"
 #include "runtime/embedded/embedded_cluster.hpp"
 #include "scheduler/planner.hpp"
 

@@ -1,33 +1,16 @@
 // One stage's parameters and its forward, loss and backward, written out by hand (no autograd).
 #pragma once
 
-#include "model/options.hpp"
-#include "model/parameter_layout.hpp"
+#include "model/shard_options.hpp"
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 // Shapes: B batch (microbatch_size), T time (context), C channels (dim), H heads, V vocabulary.
 namespace skippipe::model {
-
-/// How gradients accumulate over the microbatches of an iteration.
-enum class accumulation : std::uint8_t {
-  native,     ///< float32 (float64 for float64 models).
-  fixed_point ///< int64 (model/fixed_point.hpp): sums do not depend on order (R12).
-};
-
-struct shard_options {
-  model_options model;
-  shard_range range;
-  optimizer_options optimizer;
-  accumulation accumulate = accumulation::native;
-  std::string device = "cpu"; ///< "cpu" or "cuda:N".
-  std::uint64_t seed = 0;     ///< Initial values depend on (seed, tensor name) only.
-};
 
 struct loss_result {
   double loss_sum = 0; ///< Sum of the token losses, natural log.

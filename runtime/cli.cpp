@@ -42,11 +42,6 @@ int with_output(int code) {
 
 } // namespace
 
-void print_json(const nlohmann::json& object) {
-  std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n'
-            << std::flush;
-}
-
 CLI::Validator at_least(std::uint64_t least) {
   return CLI::Validator(
       [least](const std::string& text) -> std::string {

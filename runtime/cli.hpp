@@ -1,37 +1,15 @@
-// What every subcommand shares: where words go, how errors end.
+// What every subcommand shares. Its parser takes a compiler ten seconds: only for files with options.
 #pragma once
 
-#include "runtime/config/problems.hpp"
+#include "runtime/command_error.hpp"
+#include "runtime/output.hpp"
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include <cstdint>
 #include <functional>
-#include <stdexcept>
-#include <string>
 
 namespace skippipe::runtime {
-
-/// A user's error: one line (or one per problem), and the exit code.
-class command_error : public std::runtime_error {
-public:
-  explicit command_error(const std::string& line, int code = 1)
-      : std::runtime_error(line), code_(code) {}
-  int code() const { return code_; }
-
-private:
-  int code_;
-};
-
-inline constexpr int exit_usage = 2, exit_infeasible = 3;
-
-/// What is wrong with a configuration, as an error.
-inline command_error as_error(const problem_list& problems) {
-  return command_error(problems.text(), problems.infeasible()        ? exit_infeasible
-                                        : problems.of_command_line() ? exit_usage
-                                                                     : 1);
-}
 
 /// Takes integers from `least` on; a number's own parser would take -1 for a large one.
 CLI::Validator at_least(std::uint64_t least);
@@ -41,9 +19,6 @@ CLI::Validator at_least(std::uint64_t least);
 struct command_context {
   std::function<int()> run;
 };
-
-/// One JSON object per line on stdout, flushed.
-void print_json(const nlohmann::json& object);
 
 /// Parses and runs; every error ends in one line "skippipe: ..." on stderr and its exit code.
 int run_cli(int argc, char** argv, const std::function<void(CLI::App&, command_context&)>& add);

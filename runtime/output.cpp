@@ -7,6 +7,11 @@
 
 namespace skippipe::runtime {
 
+void print_json(const nlohmann::json& object) {
+  std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n'
+            << std::flush;
+}
+
 std::string output_problem() {
   std::cout.flush();
   errno = 0;

@@ -1,6 +1,7 @@
 #include "runtime/check/check_command.hpp"
 
-#include "runtime/cli.hpp"
+#include "runtime/command_error.hpp"
+#include "runtime/output.hpp"
 
 #include <iostream>
 

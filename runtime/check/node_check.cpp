@@ -1,7 +1,7 @@
 #include "runtime/check/node_check.hpp"
 
 #include "runtime/check/probe.hpp"
-#include "runtime/cli.hpp"
+#include "runtime/command_error.hpp"
 #include "runtime/config/interfaces.hpp"
 #include "runtime/security/key_check.hpp"
 

@@ -1,7 +1,8 @@
 #include "runtime/commands/plan_compare.hpp"
 
-#include "runtime/cli.hpp"
+#include "runtime/command_error.hpp"
 #include "runtime/commands/plan_support.hpp"
+#include "runtime/output.hpp"
 #include "scheduler/check.hpp"
 #include "scheduler/figures.hpp"
 

@@ -1,6 +1,7 @@
 #include "runtime/commands/plan_support.hpp"
 
-#include "runtime/cli.hpp"
+#include "runtime/command_error.hpp"
+#include "runtime/output.hpp"
 
 #include <fstream>
 #include <iostream>

@@ -1,6 +1,6 @@
 #include "runtime/daemon/client.hpp"
 
-#include "runtime/cli.hpp"
+#include "runtime/command_error.hpp"
 #include "runtime/daemon/caf_error.hpp"
 #include "runtime/daemon/known_clusters.hpp"
 #include "runtime/train/events.hpp"

@@ -1,10 +1,10 @@
 #include "runtime/daemon/local_cluster.hpp"
 
 #include "runtime/check/probe.hpp"
-#include "runtime/cli.hpp"
 #include "runtime/config/node_file.hpp"
 #include "runtime/daemon/child_process.hpp"
 #include "runtime/daemon/known_clusters.hpp"
+#include "runtime/output.hpp"
 #include "runtime/security/authority.hpp"
 
 #include <poll.h>

@@ -1,7 +1,6 @@
 #include "runtime/daemon/node_daemon.hpp"
 
 #include "runtime/check/node_check.hpp"
-#include "runtime/cli.hpp"
 #include "runtime/config/link_table.hpp"
 #include "runtime/daemon/advertised.hpp"
 #include "runtime/daemon/coordinator.hpp"

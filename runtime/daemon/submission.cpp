@@ -1,7 +1,7 @@
 #include "runtime/daemon/submission.hpp"
 
 #include "model/file_io.hpp"
-#include "runtime/cli.hpp"
+#include "runtime/command_error.hpp"
 #include "runtime/output.hpp"
 #include "runtime/train/events.hpp"
 #include "runtime/train/go_on.hpp"

@@ -1,6 +1,6 @@
 #include "runtime/daemon/trace_client.hpp"
 
-#include "runtime/cli.hpp"
+#include "runtime/command_error.hpp"
 #include "runtime/trace/event_line.hpp"
 #include "runtime/trace/run_trace.hpp"
 #include "runtime/train/stop_signal.hpp"

@@ -1,6 +1,7 @@
 #include "runtime/train/checkpointing.hpp"
 
 #include "model/file_io.hpp"
+#include "model/shard_snapshot.hpp"
 #include "runtime/config/job_text.hpp"
 #include "runtime/counted.hpp"
 #include "runtime/train/run_folder.hpp"

@@ -6,7 +6,6 @@
 #include "model/checkpoint_reader.hpp"
 #include "model/checkpoint_writer.hpp"
 #include "model/dataset.hpp"
-#include "model/shard_snapshot.hpp"
 #include "runtime/config/job_config.hpp"
 
 #include <filesystem>
@@ -15,6 +14,11 @@
 #include <mutex>
 #include <span>
 #include <string>
+
+namespace skippipe::model {
+class shard;
+struct shard_snapshot;
+} // namespace skippipe::model
 
 namespace skippipe::runtime {
 

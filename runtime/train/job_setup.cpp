@@ -2,7 +2,7 @@
 
 #include "actors/trace/plan_record.hpp"
 #include "model/generate.hpp"
-#include "runtime/cli.hpp"
+#include "runtime/command_error.hpp"
 #include "runtime/config/memory_estimate.hpp"
 #include "runtime/train/evaluation_paths.hpp"
 #include "scheduler/simulator.hpp"

@@ -1,7 +1,7 @@
 #include "runtime/train/reporter.hpp"
 
-#include "runtime/cli.hpp"
 #include "runtime/counted.hpp"
+#include "runtime/output.hpp"
 #include "runtime/terminal.hpp"
 #include "runtime/train/events.hpp"
 #include "runtime/train/go_on.hpp"

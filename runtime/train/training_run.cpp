@@ -1,7 +1,7 @@
 #include "runtime/train/training_run.hpp"
 
 #include "model/device.hpp"
-#include "runtime/cli.hpp"
+#include "runtime/command_error.hpp"
 #include "runtime/embedded/embedded_cluster.hpp"
 #include "runtime/output.hpp"
 #include "runtime/terminal.hpp"

@@ -1,6 +1,7 @@
 // A small training job, run by the embedded cluster and by a plain loop.
 #pragma once
 
+#include "model/shard_snapshot.hpp"
 #include "runtime/embedded/embedded_cluster.hpp"
 #include "scheduler/path_rules.hpp"
 #include "scheduler/planner.hpp"
