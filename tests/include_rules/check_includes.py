@@ -33,6 +33,13 @@ LIBRARIES = [
     ("Google Benchmark", r"benchmark/", ()),
 ]
 
+# Libraries that take a compiler many seconds, and the headers of runtime/ that may bring them along, be it
+# through others.
+HEAVY = [
+    ("LibTorch", r"(ATen|torch|c10|caffe2)/", ()),
+    ("CLI11", r"CLI/", ("runtime/cli.hpp", "runtime/commands/")),
+]
+
 # What a header of the C++ standard library looks like: no folder, no extension.
 STANDARD = re.compile(r"[a-z_0-9]+$")
 STANDARD_ONLY = "scheduler/"
@@ -61,9 +68,20 @@ def offence(path, quote, header):
     return None
 
 
+def brought_along(header, included):
+    """All that including `header` includes; `included` lists what each file names itself."""
+    found, ahead = set(), [header]
+    while ahead:
+        for name in included.get(ahead.pop(), ()):
+            if name not in found:
+                found.add(name)
+                ahead.append(name)
+    return found
+
+
 def check(root):
     """All offences below `root` as lines, and the number of files read."""
-    lines, files = [], 0
+    lines, files, included = [], 0, {}
     for folder in FOLDERS:
         for file in sorted((root / folder).rglob("*")):
             if file.suffix not in (".hpp", ".cpp", ".h", ".cc", ".ipp"):
@@ -72,9 +90,20 @@ def check(root):
             path = file.relative_to(root).as_posix()
             for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
                 match = INCLUDE.match(text)
+                if match:
+                    included.setdefault(path, []).append(match.group(2))
                 reason = match and offence(path, *match.groups())
                 if reason:
                     lines.append(f"{path}:{number}: {match.group(2)}: {reason}")
+    for path in sorted(included):
+        if not path.startswith("runtime/") or not path.endswith(".hpp"):
+            continue
+        for name, pattern, users in HEAVY:
+            if path.startswith(users):
+                continue
+            if any(re.match(pattern, x) for x in brought_along(path, included)):
+                lines.append(f"{path}:1: {name} is too heavy for this header to bring along: "
+                             "declare what it names, include it in the source file")
     return lines, files
 
 

@@ -74,6 +74,26 @@ class CheckIncludes(unittest.TestCase):
                 self.assertEqual(len(lines), 1)
                 self.assertTrue(lines[0].startswith(f"{path}:2: "), lines[0])
 
+    def test_heavy(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for path, header in [
+                ("model/shard.hpp", "<ATen/core/Tensor.h>"),
+                ("model/snapshot.hpp", '"model/shard.hpp"'),
+                ("runtime/train/checkpointing.hpp", '"model/snapshot.hpp"'),
+                ("runtime/train/checkpointing.cpp", '"model/snapshot.hpp"'),
+                ("runtime/cli.hpp", "<CLI/CLI.hpp>"),
+                ("runtime/commands/a.hpp", '"runtime/cli.hpp"'),
+                ("runtime/train/reporter.hpp", '"runtime/cli.hpp"'),
+                ("runtime/light.hpp", "<string>"),
+            ]:
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_text(f"#include {header}\n")
+            lines, _ = check(root)
+            self.assertEqual([line.split(" is too heavy")[0] for line in lines],
+                             ["runtime/train/checkpointing.hpp:1: LibTorch",
+                              "runtime/train/reporter.hpp:1: CLI11"])
+
 
 if __name__ == "__main__":
     unittest.main()
