@@ -22,8 +22,8 @@ std::vector<std::vector<node_id>> keep_arrangement(const instance& problem,
   std::vector<stage_id> stage(nodes, no_stage);
   for (stage_id s = 0; s < request.running->arrangement.size() && s < problem.stages; ++s)
     for (const node_id old : request.running->arrangement[s])
-      if (old < request.new_id.size() && request.new_id[old] < nodes)
-        stage[request.new_id[old]] = s;
+      if (const node_id n = request.now(old, nodes); n != replan_request::gone)
+        stage[n] = s;
   std::vector<std::vector<node_id>> result(problem.stages);
   std::vector<node_id> spare;
   for (node_id n = 0; n < nodes; ++n) {

@@ -23,6 +23,11 @@ using clock = std::chrono::steady_clock;
 
 constexpr double never = 1e18; ///< The start of a path that was not running.
 
+clock::duration share_of_limit(const planner_options& options, double share) {
+  return std::chrono::duration_cast<clock::duration>(
+      std::chrono::duration<double>(share * options.time_limit_s));
+}
+
 std::vector<stage_id> stages_of(const instance& problem,
                                 const std::vector<std::vector<node_id>>& arrangement) {
   std::vector<stage_id> result(problem.nodes.size(), 0);
@@ -45,16 +50,8 @@ public:
   replan_report& report() { return report_; }
 
 private:
-  clock::time_point after(double share) const {
-    return begin_
-           + std::chrono::duration_cast<clock::duration>(
-               std::chrono::duration<double>(share * options_.time_limit_s));
-  }
-  node_id now(node_id old) const {
-    return old < request_.new_id.size() && request_.new_id[old] < problem_.nodes.size()
-               ? request_.new_id[old]
-               : replan_request::gone;
-  }
+  clock::time_point after(double share) const { return begin_ + share_of_limit(options_, share); }
+  node_id now(node_id old) const { return request_.now(old, problem_.nodes.size()); }
 
   plan_result afresh(unsigned lane);
   bool gather();
@@ -231,22 +228,21 @@ plan_result replanner::run(unsigned lane) {
 
 /// The stage that the change hurts most: one that lost a node, or else that of the busiest node.
 stage_id needy_stage(const instance& problem, const replan_request& request) {
-  const auto now = [&](node_id old) {
-    return old < request.new_id.size() && request.new_id[old] < problem.nodes.size()
-               ? request.new_id[old]
-               : replan_request::gone;
-  };
+  const std::size_t nodes = problem.nodes.size();
   const auto& arrangement = request.running->arrangement;
   for (stage_id s = 0; s < std::min<std::size_t>(arrangement.size(), problem.stages); ++s)
     for (const node_id n : arrangement[s])
-      if (now(n) == replan_request::gone)
+      if (request.now(n, nodes) == replan_request::gone)
         return s;
-  std::vector<double> busy(problem.nodes.size(), 0);
+  std::vector<double> busy(nodes, 0);
   double most = -1;
   stage_id needy = 0;
   const auto work = [&](node_id old, stage_id s) {
-    const task_costs c = problem.costs(now(old), s);
-    double& sum = busy[now(old)] += c.forward_s + c.backward_s + (s == 0 ? c.loss_s : 0);
+    const node_id n = request.now(old, nodes);
+    if (n == replan_request::gone || s >= problem.stages)
+      return; // Not of this plan's arrangement.
+    const task_costs c = problem.costs(n, s);
+    double& sum = busy[n] += c.forward_s + c.backward_s + (s == 0 ? c.loss_s : 0);
     if (sum > most) {
       most = sum;
       needy = s;
@@ -264,8 +260,8 @@ stage_id needy_stage(const instance& problem, const replan_request& request) {
 std::vector<std::uint8_t> in_use(const instance& problem, const replan_request& request) {
   std::vector<std::uint8_t> result(problem.nodes.size(), 0);
   const auto mark = [&](node_id old) {
-    if (old < request.new_id.size() && request.new_id[old] < result.size())
-      result[request.new_id[old]] = 1;
+    if (const node_id n = request.now(old, result.size()); n != replan_request::gone)
+      result[n] = 1;
   };
   const std::set<microbatch_id> in_flight(request.in_flight.begin(), request.in_flight.end());
   for (const path& p : request.running->paths)
@@ -290,11 +286,9 @@ plan_result replan(const instance& problem, const replan_request& request,
   auto changed = kept;
   // Of what the estimate promises some will not come true: the plans themselves are compared in the end.
   if (problem.arrangement.empty() && problem.routes.empty() && problem.stages > 1)
-    changed = change_few_roles(problem, kept, needy_stage(problem, request),
-                               in_use(problem, request), price_of_a_move * 2 / 3,
-                               begin
-                                   + std::chrono::duration_cast<clock::duration>(
-                                       std::chrono::duration<double>(0.1 * options.time_limit_s)));
+    changed =
+        change_few_roles(problem, kept, needy_stage(problem, request), in_use(problem, request),
+                         price_of_a_move * 2 / 3, begin + share_of_limit(options, 0.1));
   const unsigned lanes = std::max(1U, options.threads);
   std::vector<plan_result> found(lanes);
   std::vector<replan_report> reports(lanes);

@@ -3,6 +3,7 @@
 
 #include "scheduler/planner.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -17,6 +18,10 @@ struct replan_request {
   std::vector<microbatch_id> in_flight;
 
   static constexpr node_id gone = ~node_id{0};
+  /// The new id of a node of the running plan, where `nodes` of them are left.
+  node_id now(node_id old, std::size_t nodes) const {
+    return old < new_id.size() && new_id[old] < nodes ? new_id[old] : gone;
+  }
 };
 
 /// A node moves only where that shortens the iteration by this share at least: it has to fetch its new

@@ -214,6 +214,8 @@ plan search::improve(const plan& from, const search_limits& limits) {
       if (progress >= 1 || left <= 0)
         break;
       temperature = hot * std::pow(cold / hot, progress);
+    } else if (iterations_ % 8 == 0 && std::chrono::steady_clock::now() >= limits.deadline) {
+      break; // With 200 nodes 64 steps take ten milliseconds.
     }
     ++iterations_;
     const double bar = state_.value.cost - temperature * std::log(1 - random_.unit());
