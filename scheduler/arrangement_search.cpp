@@ -57,9 +57,10 @@ change_few_roles(const instance& problem, std::vector<std::vector<node_id>> arra
     double gain = 0, best_value = value;
     const auto look = [&](double moving) {
       const double next = estimate(arrangement);
-      if (value - next - worth * moving * value <= gain)
+      const double gained = value - next - worth * moving * value;
+      if (gained <= gain)
         return;
-      gain = value - next - worth * moving * value;
+      gain = gained;
       best_value = next;
       best = arrangement;
     };
@@ -80,12 +81,11 @@ change_few_roles(const instance& problem, std::vector<std::vector<node_id>> arra
         }
         // An origin that went over would take its share of the microbatches along.
         if (problem.stage_sizes.empty() && s != 0 && needy != 0 && source.size() > 1) {
+          const auto at = static_cast<std::ptrdiff_t>(i);
           target.push_back(source[i]);
-          std::swap(source[i], source.back());
-          source.pop_back();
+          source.erase(source.begin() + at);
           look(1);
-          source.push_back(target.back());
-          std::swap(source[i], source.back());
+          source.insert(source.begin() + at, target.back());
           target.pop_back();
         }
       }

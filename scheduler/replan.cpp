@@ -4,6 +4,7 @@
 #include "scheduler/dispatch.hpp"
 #include "scheduler/figures.hpp"
 #include "scheduler/kept_paths.hpp"
+#include "scheduler/lanes.hpp"
 #include "scheduler/repair.hpp"
 #include "scheduler/search.hpp"
 #include "scheduler/simulator.hpp"
@@ -13,7 +14,6 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <thread>
 
 namespace skippipe::scheduler {
 
@@ -298,22 +298,13 @@ plan_result replan(const instance& problem, const replan_request& request,
     found[lane] = one.run(lane);
     reports[lane] = std::move(one.report());
   };
-  std::vector<std::thread> helpers;
-  for (unsigned lane = 1; lane < lanes; ++lane)
-    helpers.emplace_back(walk, lane);
-  walk(0);
-  for (std::thread& t : helpers)
-    t.join();
   const auto price = [&](unsigned lane) {
     const plan* p = std::get_if<plan>(&found[lane]);
     return p == nullptr ? never
                         : predicted_seconds(problem, *p)
                               * (1 + price_of_a_move * double(reports[lane].moved_nodes.size()));
   };
-  unsigned best = 0;
-  for (unsigned lane = 1; lane < lanes; ++lane)
-    if (price(lane) < price(best))
-      best = lane;
+  const unsigned best = best_lane(lanes, walk, price);
   report = std::move(reports[best]);
   return std::move(found[best]);
 }

@@ -4,12 +4,12 @@
 #include "scheduler/construct.hpp"
 #include "scheduler/exact.hpp"
 #include "scheduler/figures.hpp"
+#include "scheduler/lanes.hpp"
 #include "scheduler/reduction.hpp"
 #include "scheduler/search.hpp"
 #include "scheduler/strategies.hpp"
 
 #include <chrono>
-#include <thread>
 
 namespace skippipe::scheduler {
 
@@ -62,16 +62,8 @@ plan_result plan_skippipe(const instance& problem, const planner_options& option
     if (predicted_seconds(problem, first) < predicted_seconds(problem, found[i]))
       found[i] = first;
   };
-  std::vector<std::thread> helpers;
-  for (unsigned i = 1; i < threads; ++i)
-    helpers.emplace_back(walk, i);
-  walk(0);
-  for (std::thread& t : helpers)
-    t.join();
-  unsigned best = 0;
-  for (unsigned i = 1; i < threads; ++i)
-    if (predicted_seconds(problem, found[i]) < predicted_seconds(problem, found[best]))
-      best = i;
+  const unsigned best =
+      best_lane(threads, walk, [&](unsigned i) { return predicted_seconds(problem, found[i]); });
   return std::move(found[best]);
 }
 
