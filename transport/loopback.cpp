@@ -27,7 +27,7 @@ struct link {
 };
 using link_ptr = std::shared_ptr<link>;
 
-struct transfer {
+struct pending_transfer {
   request_id id = 0;
   peer_id to = 0;
   completion done;
@@ -35,7 +35,7 @@ struct transfer {
   std::atomic<bool> settled{false}; ///< Someone has decided the outcome, or is delivering it.
   bool settle() { return !settled.exchange(true); }
 };
-using transfer_ptr = std::shared_ptr<transfer>;
+using transfer_ptr = std::shared_ptr<pending_transfer>;
 
 struct message {
   node_ptr from;
@@ -236,13 +236,13 @@ public:
     }
     if (!mine)
       return;
-    fail_pending(errc::canceled, [&](const transfer& t) { return t.to == peer; });
+    fail_pending(errc::canceled, [&](const pending_transfer& t) { return t.to == peer; });
     tell(mine->target, lost{node_->self, errc::peer_lost});
   }
 
   request_id send(peer_id to, std::vector<std::byte> header, buffer payload, completion done,
                   std::chrono::nanoseconds deadline) override {
-    auto t = std::make_shared<transfer>();
+    auto t = std::make_shared<pending_transfer>();
     t->to = to;
     t->done = std::move(done);
     const limits& bounds = node_->bounds;
@@ -277,7 +277,7 @@ public:
   }
 
   void cancel(request_id request) override {
-    fail_pending(errc::canceled, [&](const transfer& t) { return t.id == request; });
+    fail_pending(errc::canceled, [&](const pending_transfer& t) { return t.id == request; });
   }
 
   bool post(std::function<void()> task) override {
@@ -305,7 +305,7 @@ public:
         hub_->unlink(other.target, node_->self);
       }
     }
-    fail_pending(errc::closed, [](const transfer&) { return true; });
+    fail_pending(errc::closed, [](const pending_transfer&) { return true; });
     for (auto& [id, other] : peers)
       tell(other.target, lost{node_->self, errc::peer_lost});
     if (run_list != nullptr)

@@ -2,6 +2,7 @@
 #include "model/device.hpp"
 #include "model/fused.hpp"
 #include "model/shard.hpp"
+#include "tests/model/relative.hpp"
 
 #include <ATen/ATen.h>
 #include <catch2/catch.hpp>
@@ -10,6 +11,7 @@
 #include <stdexcept>
 
 using namespace skippipe::model;
+using skippipe::testing::relative;
 
 namespace {
 
@@ -72,11 +74,6 @@ outcome train(const shard_options& o) {
   result.token_loss = s.token_losses(s.infer(tokens(5)), tokens(6)).sum().item<double>();
   result.values = s.values().clone();
   return result;
-}
-
-double relative(const at::Tensor& a, const at::Tensor& b) {
-  return (a.to(at::kDouble) - b.to(at::kDouble)).norm().item<double>()
-         / b.to(at::kDouble).norm().item<double>();
 }
 
 } // namespace

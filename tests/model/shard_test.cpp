@@ -1,5 +1,6 @@
 // The hand-written layers against finite differences, against each other and against threads.
 #include "model/shard.hpp"
+#include "tests/model/relative.hpp"
 
 #include <ATen/ATen.h>
 #include <catch2/catch.hpp>
@@ -8,6 +9,7 @@
 #include <thread>
 
 using namespace skippipe::model;
+using skippipe::testing::relative;
 
 namespace {
 
@@ -49,11 +51,6 @@ double train_once(shard& s, shard::slot key, const at::Tensor& in, const at::Ten
   auto end = s.loss(key, s.forward(key, in), out, scale);
   s.backward(key, end.grad);
   return end.loss_sum;
-}
-
-double relative(const at::Tensor& a, const at::Tensor& b) {
-  return (a.to(at::kDouble) - b.to(at::kDouble)).norm().item<double>()
-         / b.to(at::kDouble).norm().item<double>();
 }
 
 } // namespace
