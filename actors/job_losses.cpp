@@ -78,7 +78,7 @@ void job_scheduler_state::dismiss_leaving() {
 void job_scheduler_state::replan() {
   if (std::exchange(replanning_, true))
     return; // What comes back is found to be of too few losses, and made again.
-  drift_.withdraw();
+  drift_.restart();
   candidate_.reset();
   env->background->submit(work_kind::other,
                           [make = options.adjust, running = options.plan, gone = gone_,

@@ -1,6 +1,7 @@
 #include "scheduler/arrangement.hpp"
 
 #include "scheduler/bounds.hpp"
+#include "scheduler/check.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -86,9 +87,10 @@ std::vector<std::vector<node_id>> near_arrangement(const instance& problem) {
     near += 2 * problem.link(tour[i], tour[(i + 1) % tour.size()]) / double(count);
   }
   const double away = (problem.path_length - 1) * work + problem.path_length * near;
+  const std::uint32_t share = (microbatch_count(problem, sizes[0]) + sizes[0] - 1) / sizes[0];
   const auto dearness = [&](node_id n) {
     const task_costs c = problem.costs(n, 0);
-    return origin_slots_bound(problem.microbatches_per_origin, problem.nodes[n].memory, c,
+    return origin_slots_bound(share, problem.nodes[n].memory, c,
                               away + c.forward_s + c.loss_s + c.backward_s);
   };
   for (std::uint32_t o = 0; o < sizes[0]; ++o) {

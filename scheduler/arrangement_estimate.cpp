@@ -1,6 +1,7 @@
 #include "scheduler/arrangement_estimate.hpp"
 
 #include "scheduler/bounds.hpp"
+#include "scheduler/check.hpp"
 #include "scheduler/reduction.hpp"
 
 #include <algorithm>
@@ -75,9 +76,7 @@ double arrangement_estimate::onward(node_id n, stage_id s,
 
 double arrangement_estimate::operator()(const std::vector<std::vector<node_id>>& arrangement) {
   const std::uint32_t origins = static_cast<std::uint32_t>(arrangement[0].size());
-  const std::uint32_t count = problem_.routes.empty()
-                                  ? origins * problem_.microbatches_per_origin
-                                  : static_cast<std::uint32_t>(problem_.routes.size());
+  const std::uint32_t count = microbatch_count(problem_, origins);
   std::vector<double> mean_hold(problem_.stages, 0), rates(problem_.stages, 0);
   for (stage_id s = problem_.stages; s-- > 1;) {
     for (const node_id n : arrangement[s]) {

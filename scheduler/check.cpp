@@ -192,8 +192,10 @@ std::uint32_t origin_count(const instance& problem) {
 }
 
 std::uint32_t microbatch_count(const instance& problem, std::uint32_t origins) {
-  return problem.routes.empty() ? origins * problem.microbatches_per_origin
-                                : static_cast<std::uint32_t>(problem.routes.size());
+  if (!problem.routes.empty())
+    return static_cast<std::uint32_t>(problem.routes.size());
+  return problem.microbatches != 0 ? problem.microbatches
+                                   : origins * problem.microbatches_per_origin;
 }
 
 std::vector<std::string> check_numbers(const instance& problem) {
@@ -217,7 +219,7 @@ std::vector<std::string> check_numbers(const instance& problem) {
   if (!problem.stage_sizes.empty() && problem.stage_sizes.size() != problem.stages)
     out.push_back("stage_sizes: has " + number(problem.stage_sizes.size()) + " entries, required "
                   + number(problem.stages));
-  if (problem.microbatches_per_origin == 0 && problem.routes.empty())
+  if (problem.microbatches_per_origin == 0 && problem.microbatches == 0 && problem.routes.empty())
     out.push_back("microbatches_per_origin: is 0");
   if (!out.empty())
     return out;

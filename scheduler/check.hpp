@@ -14,8 +14,8 @@ namespace skippipe::scheduler {
 /// Nodes of stage 0 under `arrangement`; each starts microbatches.
 std::uint32_t origin_count(const instance& problem);
 
-/// Microbatches of one iteration: one per given route (R12), else origins times
-/// microbatches_per_origin.
+/// Microbatches of one iteration: one per given route (R12), else what the instance says of all origins or
+/// of each.
 std::uint32_t microbatch_count(const instance& problem, std::uint32_t origins);
 
 /// Everything in an instance that contradicts itself or makes no sense (sizes, ranges).

@@ -78,6 +78,11 @@ void drift_watch::withdraw() {
   candidate_.reset();
 }
 
+void drift_watch::restart() {
+  withdraw();
+  reference_.reset();
+}
+
 plan drift_watch::take() {
   auto taken = std::move(*candidate_);
   withdraw();

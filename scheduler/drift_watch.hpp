@@ -39,6 +39,7 @@ public:
   advice look(const instance& now, const plan& running);
   void offer(plan candidate);
   void withdraw(); ///< There is none, or the running plan has changed for another reason.
+  void restart();  ///< The running plan was made in haste: look for another one whatever costs did.
   plan take();     ///< After `adopt`.
   double gain() const { return gain_; } ///< Of the offered plan at the last look.
 

@@ -41,6 +41,8 @@ struct instance {
   std::vector<std::vector<node_id>> arrangement; ///< Empty: the planner chooses it.
   std::uint32_t path_length = 1;                 ///< Counts stage 0.
   std::uint32_t microbatches_per_origin = 1;
+  std::uint32_t microbatches =
+      0; ///< Of all origins, where they need not share them evenly; 0: evenly.
   path_limits limits;
   double backward_ratio = 1.5; ///< B as a multiple of F.
   double loss_ratio = 0.25;    ///< L as a multiple of F.

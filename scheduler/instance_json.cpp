@@ -109,6 +109,8 @@ void read_optional(json_reader& r, const value& root, instance& x) {
       x.arrangement.push_back(
           r.integers(r.document().child(*v, s), "arrangement", 0,
                      static_cast<std::uint32_t>(x.nodes.empty() ? 0 : x.nodes.size() - 1)));
+  if (const value* v = r.find(root, "microbatches"))
+    x.microbatches = r.integer(*v, "microbatches", 1, most_count);
   if (const value* v = r.find(root, "stage_cost"))
     x.stage_cost = r.numbers(*v, "stage_cost", x.stages);
   if (const value* v = r.find(root, "sync_bytes"))
@@ -124,11 +126,13 @@ void read_optional(json_reader& r, const value& root, instance& x) {
 
 void read_root(json_reader& r, const value& root, instance& x) {
   if (r.is_other_format(root, "instance")
-      || !r.object(root, "instance",
-                   {"format", "name", "nodes", "link_s", "stages", "stage_sizes", "arrangement",
-                    "path_length", "microbatches_per_origin", "limits", "costs", "stage_cost",
-                    "node_stage_s", "sync_bytes", "latency_s", "bandwidth_Bps", "payload_bytes",
-                    "commit_s", "routes"}))
+      || !r.object(root, "instance", {"format",       "name",          "nodes",
+                                      "link_s",       "stages",        "stage_sizes",
+                                      "arrangement",  "path_length",   "microbatches_per_origin",
+                                      "microbatches", "limits",        "costs",
+                                      "stage_cost",   "node_stage_s",  "sync_bytes",
+                                      "latency_s",    "bandwidth_Bps", "payload_bytes",
+                                      "commit_s",     "routes"}))
     return;
   if (const value* v = r.need(root, "format"); v && r.string(*v, "format") != "skippipe-instance/1")
     r.problem(*v, "format: expected \"skippipe-instance/1\"");
@@ -158,8 +162,10 @@ void read_root(json_reader& r, const value& root, instance& x) {
   }
   read_links(r, root, x);
   read_optional(r, root, x);
-  const std::uint64_t tasks = std::uint64_t{x.microbatches_per_origin} * x.nodes.size()
-                              * (2 * std::uint64_t{x.path_length} + 1);
+  const std::uint64_t microbatches =
+      x.microbatches != 0 ? x.microbatches
+                          : std::uint64_t{x.microbatches_per_origin} * x.nodes.size();
+  const std::uint64_t tasks = microbatches * (2 * std::uint64_t{x.path_length} + 1);
   if (tasks > 100 * std::uint64_t{most_count})
     r.problem(root, "instance: " + std::to_string(tasks) + " tasks are too many");
 }
@@ -251,6 +257,7 @@ std::string write_instance(const instance& x) {
   append_lists(out, "arrangement", x.arrangement);
   out += ",\n\"path_length\":" + std::to_string(x.path_length)
          + ",\"microbatches_per_origin\":" + std::to_string(x.microbatches_per_origin)
+         + (x.microbatches != 0 ? ",\"microbatches\":" + std::to_string(x.microbatches) : "")
          + ",\n\"limits\":{\"max_swaps\":" + std::to_string(x.limits.max_swaps)
          + ",\"max_swap_distance\":" + std::to_string(x.limits.max_swap_distance)
          + ",\"max_total_swap_distance\":" + std::to_string(x.limits.max_total_swap_distance)

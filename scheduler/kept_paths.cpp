@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace skippipe::scheduler {
 
@@ -106,11 +107,16 @@ bool rebalance(const instance& problem, const std::vector<std::vector<node_id>>&
 
 bool share_out(const instance& problem, const std::vector<std::vector<node_id>>& arrangement,
                std::vector<kept_path>& paths, random_source& random) {
-  const auto& origins = arrangement[0];
+  auto origins = arrangement[0];
   const auto count = microbatch_count(problem, static_cast<std::uint32_t>(origins.size()));
-  const auto shares = origins_in_turn(origins, count);
+  // Who has more than others now takes what is left over.
+  std::map<node_id, std::uint32_t> now;
+  for (const kept_path& p : paths)
+    ++now[p.way.origin];
+  std::stable_sort(origins.begin(), origins.end(),
+                   [&](node_id a, node_id b) { return now[a] > now[b]; });
   std::map<node_id, std::int64_t> missing;
-  for (const node_id o : shares)
+  for (const node_id o : origins_in_turn(origins, count))
     ++missing[o];
   // Those in flight come first, so that they are the last to be given to another origin.
   std::stable_sort(paths.begin(), paths.end(),
@@ -150,6 +156,18 @@ bool share_out(const instance& problem, const std::vector<std::vector<node_id>>&
     }
   paths = std::move(kept);
   return true;
+}
+
+bool follow_routes(const instance& problem, const std::vector<kept_path>& paths) {
+  std::set<microbatch_id> seen;
+  return paths.size() == problem.routes.size()
+         && std::all_of(paths.begin(), paths.end(), [&](const kept_path& p) {
+              const microbatch_id m = p.way.microbatch;
+              return m < problem.routes.size() && seen.insert(m).second
+                     && std::equal(p.way.hops.begin(), p.way.hops.end(), problem.routes[m].begin(),
+                                   problem.routes[m].end(),
+                                   [](const hop& h, stage_id s) { return h.stage == s; });
+            });
 }
 
 std::optional<infeasible> check_frozen(const instance& problem,

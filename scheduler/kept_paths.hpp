@@ -31,6 +31,9 @@ bool share_out(const instance& problem, const std::vector<std::vector<node_id>>&
 bool rebalance(const instance& problem, const std::vector<std::vector<node_id>>& arrangement,
                std::vector<kept_path>& paths);
 
+/// Whether these are the microbatches of the instance, each on the route that is given for it (R12).
+bool follow_routes(const instance& problem, const std::vector<kept_path>& paths);
+
 /// Whether those in flight already exceed an origin's memory (R4): only origins hold a microbatch for as
 /// long as it is in flight.
 std::optional<infeasible> check_frozen(const instance& problem,

@@ -3,6 +3,7 @@
 #include "scheduler/arrangement.hpp"
 #include "scheduler/bounds.hpp"
 #include "scheduler/check.hpp"
+#include "scheduler/figures.hpp"
 #include "scheduler/path_rules.hpp"
 #include "scheduler/simulator.hpp"
 #include "scheduler/strategies.hpp"
@@ -48,6 +49,12 @@ double worthwhile_seconds(const instance& problem, double time_scale) {
   if (find_obstacle(problem, strategy::skippipe))
     return least;
   return std::clamp(lower_bound(problem).iteration_s / time_scale, least, most);
+}
+
+double hurried_seconds(const instance& problem, const plan& running, double time_scale) {
+  constexpr double share = 0.02, per_node = 0.001, most = 1;
+  const double least = std::clamp(per_node * double(problem.nodes.size()), 0.02, most);
+  return std::clamp(share * predicted_seconds(problem, running) / time_scale, least, most);
 }
 
 std::optional<infeasible> find_obstacle(const instance& problem, std::span<const strategy> kinds) {

@@ -28,6 +28,10 @@ struct planner_options {
 /// 1 at least and 10 at most. `time_scale`: seconds of the problem that a real one stands for.
 double worthwhile_seconds(const instance& problem, double time_scale = 1);
 
+/// Likewise while everyone waits for the plan: a fiftieth of an iteration, but a millisecond per node and 20 ms
+/// at least, and 1 s at most.
+double hurried_seconds(const instance& problem, const plan& running, double time_scale = 1);
+
 /// Why no plan exists: the constraint with its numbers, and the nearest setting that would do.
 struct infeasible {
   std::string reason;

@@ -148,13 +148,19 @@ plan replanner::repaired() {
   for (std::size_t i = 0; i < running.size(); ++i)
     place[old_.paths[i].microbatch] = i;
   timetable table(problem_);
-  std::vector<path> ways;
-  std::vector<std::uint8_t> open;
-  std::vector<std::vector<double>> wanted;
-  for (kept_path& p : paths_) {
-    if (const auto at = place.find(p.way.microbatch); at != place.end() && p.start_s < never)
-      wanted.push_back(running[at->second]);
-    const auto id = static_cast<microbatch_id>(ways.size());
+  std::vector<path> ways(paths_.size());
+  std::vector<std::uint8_t> open(paths_.size());
+  std::vector<std::vector<double>> wanted(paths_.size());
+  std::size_t known_times = 0;
+  frozen_.resize(paths_.size());
+  for (std::size_t i = 0; i < paths_.size(); ++i) {
+    kept_path& p = paths_[i];
+    // Given routes are those of their microbatches.
+    const auto id = problem_.routes.empty() ? static_cast<microbatch_id>(i) : p.way.microbatch;
+    if (const auto at = place.find(p.way.microbatch); at != place.end() && p.start_s < never) {
+      wanted[id] = running[at->second];
+      ++known_times;
+    }
     const auto known = p.broken ? times.end() : times.find(p.way.microbatch);
     if (p.broken) {
       std::vector<stage_id> stages;
@@ -166,12 +172,12 @@ plan replanner::repaired() {
     if (!p.changed)
       report_.kept_paths.push_back(id);
     table.insert(p.way, known == times.end() ? table.fit(p.way) : known->second);
-    ways.push_back(p.way);
-    open.push_back(p.broken);
-    frozen_.push_back(p.frozen);
+    ways[id] = p.way;
+    open[id] = p.broken;
+    frozen_[id] = p.frozen;
   }
   plan first = finish_plan(problem_, "skippipe", arrangement_, std::move(ways), table.order());
-  if (wanted.size() == first.paths.size())
+  if (known_times == first.paths.size())
     first = keep_order(problem_, first, wanted, open, after(0.3));
   return on_the_clock(first);
 }
@@ -200,7 +206,8 @@ plan replanner::walk(const plan& first, unsigned lane) const {
   limits.heat = 0.03;
   limits.frozen = frozen_;
   limits.hasty = 2000; // As many as 20 ms have: far from a good plan nothing else helps as much.
-  return search(problem_, options_.seed * 1000 + lane, true, false).improve(first, limits);
+  return search(problem_, options_.seed * 1000 + lane, true, !problem_.routes.empty())
+      .improve(first, limits);
 }
 
 void replanner::list_moves(const plan& made) {
@@ -213,8 +220,9 @@ void replanner::list_moves(const plan& made) {
 
 plan_result replanner::run(unsigned lane) {
   random_source random(options_.seed);
-  if (!problem_.routes.empty() || !gather() || !share_out(problem_, arrangement_, paths_, random)
-      || !rebalance(problem_, arrangement_, paths_))
+  if (!gather() || !share_out(problem_, arrangement_, paths_, random)
+      || !(problem_.routes.empty() ? rebalance(problem_, arrangement_, paths_)
+                                   : follow_routes(problem_, paths_)))
     return afresh(lane);
   if (auto conflict = check_frozen(problem_, paths_))
     return *conflict;

@@ -1,5 +1,7 @@
 #include "scheduler/survivors.hpp"
 
+#include "scheduler/replan.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -16,7 +18,8 @@ survivors without_nodes(const instance& problem, const plan& running,
   small.latency_s.clear();
   small.bandwidth_Bps.clear();
   const auto n = problem.nodes.size();
-  std::vector<node_id> new_id(n, 0);
+  auto& new_id = left.new_id;
+  new_id.assign(n, replan_request::gone);
   for (node_id node = 0; node < n; ++node) {
     if (gone.contains(node))
       continue;
@@ -72,6 +75,33 @@ plan in_old_ids(const survivors& left, const plan& small, std::size_t nodes) {
   for (node_id node = 0; node < small.order.size(); ++node)
     result.order[left.old_id[node]] = small.order[node];
   return result;
+}
+
+plan_result plan_again(const instance& problem, const plan& running, const std::set<node_id>& gone,
+                       const planner_options& options) {
+  auto left = without_nodes(problem, running, gone);
+  const bool full = options.kind == strategy::full;
+  if (problem.routes.empty() && !full) {
+    instance any_routes = left.problem;
+    any_routes.routes.clear();
+    any_routes.path_length = problem.path_length;
+    any_routes.microbatches = static_cast<std::uint32_t>(running.paths.size());
+    if (!find_obstacle(any_routes, strategy::skippipe))
+      left.problem = std::move(any_routes);
+  }
+  plan_result made;
+  if (full || options.kind == strategy::skippipe) {
+    replan_report report;
+    made = replan(left.problem, {&running, left.new_id, {}}, options, report);
+  } else {
+    made = make_plan(left.problem, options);
+  }
+  if (const plan* small = std::get_if<plan>(&made)) {
+    plan result = in_old_ids(left, *small, problem.nodes.size());
+    result.strategy = running.strategy;
+    return result;
+  }
+  return made;
 }
 
 } // namespace skippipe::scheduler

@@ -3,6 +3,7 @@
 
 #include "scheduler/instance.hpp"
 #include "scheduler/plan.hpp"
+#include "scheduler/planner.hpp"
 
 #include <set>
 #include <vector>
@@ -14,6 +15,7 @@ namespace skippipe::scheduler {
 struct survivors {
   instance problem;
   std::vector<node_id> old_id; ///< By the new one.
+  std::vector<node_id> new_id; ///< By the old one, as in replan_request.
 };
 
 /// Every stage of `running` must keep a node.
@@ -22,5 +24,12 @@ survivors without_nodes(const instance& problem, const plan& running,
 
 /// A plan of the smaller instance in the old node ids; `nodes` of them, the orders of the gone empty.
 plan in_old_ids(const survivors& left, const plan& small, std::size_t nodes);
+
+/// Another plan than `running`, in its node ids, for the nodes that are left, which keep their stages; `problem`
+/// may have other costs than it was made for. As many microbatches; their routes stay where the problem gives
+/// them (R12), where they are full and where no others exist. The searching strategies start from what runs
+/// and take `options.time_limit_s`.
+plan_result plan_again(const instance& problem, const plan& running, const std::set<node_id>& gone,
+                       const planner_options& options);
 
 } // namespace skippipe::scheduler

@@ -21,6 +21,8 @@ scheduler::lower_bounds bounds_of(const scheduler::instance& problem, scheduler:
     return scheduler::lower_bound(problem);
   scheduler::instance sequential = problem;
   sequential.path_length = problem.stages;
+  if (!problem.routes.empty())
+    sequential.microbatches = static_cast<std::uint32_t>(problem.routes.size());
   sequential.routes.clear();
   return scheduler::lower_bound(sequential);
 }

@@ -251,9 +251,9 @@ scheduler::instance job_config::instance() const {
   problem.link_s.assign(problem.nodes.size() * problem.nodes.size(), 0.0);
   // The order of the layers is drawn from the seed alone, so that no membership changes it (R12).
   const bool given = pipeline.deterministic && pipeline.strategy != scheduler::strategy::full;
-  // A number of microbatches that the origins do not divide evenly is given as routes, too.
-  const bool uneven = microbatches() != replicas[0] * pipeline.microbatches_per_origin;
-  if (given || uneven)
+  if (microbatches() != replicas[0] * pipeline.microbatches_per_origin)
+    problem.microbatches = microbatches();
+  if (given)
     problem.routes = scheduler::deterministic_routes(pipeline.stages, pipeline.path_length, limits,
                                                      microbatches(), seed);
   return problem;

@@ -16,7 +16,6 @@
 #include <future>
 #include <limits>
 #include <random>
-#include <thread>
 #include <utility>
 
 namespace skippipe::runtime::daemon {
@@ -153,10 +152,10 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
       in_seconds ? scheduler::worthwhile_seconds(made->problem, made->time_scale) : 1;
   if (seconds > 2)
     note("planning for up to " + std::to_string(std::lround(seconds)) + " s");
-  const auto threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u); // All wait for it.
-  made->options =
-      make_job_options(made->job, made->problem,
-                       plan_job(made->problem, made->job, seconds, threads), *checkpoints, last);
+  const double time_scale = in_seconds ? made->time_scale : 1 / guessed_forward_s(made->job);
+  made->options = make_job_options(made->job, made->problem,
+                                   plan_job(made->problem, made->job, seconds, planning_threads()),
+                                   time_scale, *checkpoints, last);
   if (follows) {
     const auto& profile = host_.profile;
     follow_costs(made->options, made->job, nominal, work,
@@ -171,8 +170,7 @@ std::function<void()> cluster_job::plan(std::vector<job_node> nodes, job_config 
     };
   made->options.term = host_.term;
   made->options.patience_ns = static_cast<std::int64_t>(1e9 * host_.patience_s);
-  record_plan(run_dir, made->problem, made->options.plan,
-              in_seconds ? made->time_scale : 1 / guessed_forward_s(made->job));
+  record_plan(run_dir, made->problem, made->options.plan, time_scale);
   keep_problem(run_dir, made->problem);
   made->summary =
       summary_of(run_dir, made->job, made->options.plan, checkpoints->committed(), last);

@@ -11,10 +11,25 @@
 #include <algorithm>
 #include <set>
 #include <stdexcept>
+#include <thread>
+#include <variant>
 
 namespace skippipe::runtime {
 
 using namespace skippipe::actors;
+
+unsigned planning_threads() { return std::clamp(std::thread::hardware_concurrency(), 1u, 8u); }
+
+namespace {
+
+scheduler::plan feasible(scheduler::plan_result result) {
+  if (const auto* why = std::get_if<scheduler::infeasible>(&result))
+    throw command_error("no feasible plan: " + why->reason + "; nearest: " + why->nearest,
+                        exit_infeasible);
+  return std::get<scheduler::plan>(std::move(result));
+}
+
+} // namespace
 
 scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job, double seconds,
                          unsigned threads) {
@@ -23,11 +38,7 @@ scheduler::plan plan_job(const scheduler::instance& problem, const job_config& j
   options.seed = job.seed;
   options.time_limit_s = seconds;
   options.threads = threads;
-  auto result = scheduler::make_plan(problem, options);
-  if (auto* why = std::get_if<scheduler::infeasible>(&result))
-    throw command_error("no feasible plan: " + why->reason + "; nearest: " + why->nearest,
-                        exit_infeasible);
-  auto plan = std::get<scheduler::plan>(std::move(result));
+  auto plan = feasible(scheduler::make_plan(problem, options));
   plan.version = 1;
   return plan;
 }
@@ -50,28 +61,21 @@ void add_evaluations(const job_config& job, const scheduler::plan& plan,
 } // namespace
 
 adjusted_plan plan_again(const scheduler::instance& problem, const job_config& job,
-                         const scheduler::plan& running, const std::set<node_id>& gone) {
-  auto left = scheduler::without_nodes(problem, running, gone);
-  auto given = job;
+                         const scheduler::plan& running, const std::set<node_id>& gone,
+                         double time_scale) {
   const bool lost =
       std::any_of(running.arrangement.begin(), running.arrangement.end(), [&](const auto& stage) {
         return std::any_of(stage.begin(), stage.end(), [&](node_id x) { return gone.contains(x); });
       });
-  const auto count = running.arrangement[0].size() * problem.microbatches_per_origin;
-  if (!lost && problem.routes.empty() && running.paths.size() == count
-      && job.pipeline.strategy != scheduler::strategy::full) {
-    left.problem.routes.clear();
-    left.problem.path_length = problem.path_length;
-  }
-  // The routes are given; what is left of `full` is to order them.
-  if (given.pipeline.strategy == scheduler::strategy::full)
-    given.pipeline.strategy = scheduler::strategy::random;
+  scheduler::planner_options options;
+  options.kind = job.pipeline.strategy;
+  options.seed = job.seed;
   // Who lost a node waits for the plan; else training goes on meanwhile.
-  const double seconds = lost ? 1 : scheduler::worthwhile_seconds(left.problem);
+  options.time_limit_s = lost ? scheduler::hurried_seconds(problem, running, time_scale)
+                              : scheduler::worthwhile_seconds(problem, time_scale);
+  options.threads = lost ? planning_threads() : 1;
   adjusted_plan result;
-  result.plan =
-      scheduler::in_old_ids(left, plan_job(left.problem, given, seconds), problem.nodes.size());
-  result.plan.strategy = running.strategy;
+  result.plan = feasible(scheduler::plan_again(problem, running, gone, options));
   add_evaluations(job, result.plan, result.eval, result.final_eval);
   return result;
 }
@@ -113,7 +117,8 @@ torch_shard_options shard_options_of(const job_config& job, stage_id stage,
 }
 
 job_options make_job_options(const job_config& job, const scheduler::instance& problem,
-                             scheduler::plan plan, checkpointing& checkpoints, iteration_no last) {
+                             scheduler::plan plan, double time_scale, checkpointing& checkpoints,
+                             iteration_no last) {
   job_options options;
   options.plan = std::move(plan);
   for (const auto& node : problem.nodes) {
@@ -127,9 +132,10 @@ job_options make_job_options(const job_config& job, const scheduler::instance& p
   options.eval_every = job.eval_every;
   options.eval_at_start = checkpoints.committed() == 0;
   add_evaluations(job, options.plan, options.eval, options.final_eval);
-  options.adjust = [problem, job](const scheduler::plan& running, const std::set<node_id>& gone,
-                                  const scheduler::cost_tracker&) {
-    return plan_again(problem, job, running, gone);
+  options.adjust = [problem, job, time_scale](const scheduler::plan& running,
+                                              const std::set<node_id>& gone,
+                                              const scheduler::cost_tracker&) {
+    return plan_again(problem, job, running, gone, time_scale);
   };
   options.checkpoint_every = job.checkpoint_every;
   options.publish_checkpoint = [&checkpoints](iteration_no t) { checkpoints.publish(t); };
@@ -144,7 +150,9 @@ void follow_costs(job_options& options, const job_config& job, const scheduler::
   };
   options.adjust = [measured, job](const scheduler::plan& running, const std::set<node_id>& gone,
                                    const scheduler::cost_tracker& costs) {
-    return plan_again(measured(costs), job, running, gone);
+    // Nodes that nothing is known of count in forwards.
+    const double time_scale = costs.knows_tasks() ? 1 : 1 / guessed_forward_s(job);
+    return plan_again(measured(costs), job, running, gone, time_scale);
   };
   options.costs.problem = measured;
   options.costs.drift = drift;

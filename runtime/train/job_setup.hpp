@@ -20,10 +20,14 @@ namespace skippipe::runtime {
 scheduler::plan plan_job(const scheduler::instance& problem, const job_config& job,
                          double seconds = 1, unsigned threads = 1);
 
-/// Another plan than the running one, in its node ids: for the nodes that are left, which stay at their stages.
-/// Routes stay, too, unless nobody was lost and the job does not fix them.
+/// As many as a plan that everyone waits for may take.
+unsigned planning_threads();
+
+/// Another plan than the running one (scheduler::plan_again): in haste where it lost a node, since then everyone
+/// waits, else on one thread for as long as pays. `time_scale`: seconds of the problem that a real one stands for.
 actors::adjusted_plan plan_again(const scheduler::instance& problem, const job_config& job,
-                                 const scheduler::plan& running, const std::set<node_id>& gone);
+                                 const scheduler::plan& running, const std::set<node_id>& gone,
+                                 double time_scale);
 
 /// What the job asks of nodes and links, as far as costs follow from sizes. `wire_bytes`: of an element of an
 /// activation on its way.
@@ -43,10 +47,10 @@ actors::sample_source make_samples(std::shared_ptr<const model::dataset> data,
 actors::torch_shard_options shard_options_of(const job_config& job, stage_id stage,
                                              const actors::sample_source& samples);
 
-/// Everything but the observer. `checkpoints` must outlive the job.
+/// Everything but the observer. `time_scale` as above. `checkpoints` must outlive the job.
 actors::job_options make_job_options(const job_config& job, const scheduler::instance& problem,
-                                     scheduler::plan plan, checkpointing& checkpoints,
-                                     iteration_no last);
+                                     scheduler::plan plan, double time_scale,
+                                     checkpointing& checkpoints, iteration_no last);
 /// Plans follow measured costs from now on. `problem`: as in make_job_options, without measured costs.
 void follow_costs(actors::job_options& options, const job_config& job,
                   const scheduler::instance& problem, const scheduler::workload& work,

@@ -51,9 +51,11 @@ int run_training(const training_request& request) {
 
   const auto problem = job.instance();
   embedded_options options;
-  options.job = make_job_options(job, problem, plan_job(problem, job), checkpoints, last);
   // Nodes here count in forwards; a guess makes seconds of them.
-  record_plan(run_dir, problem, options.job.plan, 1 / guessed_forward_s(job));
+  const double time_scale = 1 / guessed_forward_s(job);
+  options.job =
+      make_job_options(job, problem, plan_job(problem, job), time_scale, checkpoints, last);
+  record_plan(run_dir, problem, options.job.plan, time_scale);
   report.started(summary_of(run_dir, job, options.job.plan, checkpoints.committed(), last));
   if (checkpoints.committed() >= last)
     report.note("nothing to train: iteration " + std::to_string(last)

@@ -22,9 +22,13 @@ instance known_instance() {
   return x;
 }
 
+instance with_routes(instance x) {
+  x.routes = {{1}, {2}};
+  return x;
+}
+
 /// What a schedule that runs may be, replanning must survive; half of its nodes are new ones.
-void replan_from(const plan& running) {
-  static const instance known = known_instance();
+void replan_from(const plan& running, const instance& known) {
   if (running.arrangement.size() != known.stages || running.paths.size() > 50)
     return;
   replan_request request{&running, {}, {}};
@@ -44,7 +48,7 @@ void replan_from(const plan& running) {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const instance known = known_instance();
+  static const instance known = known_instance(), routed = with_routes(known);
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto read = parse_instance(text, "f");
   if (read.value.has_value() != read.problems.empty())
@@ -60,6 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_plan(known, *schedule.value);
   std::vector<std::string> names;
   if (const auto running = parse_running(text, "r", names); running.value)
-    replan_from(*running.value);
+    for (const instance* problem : {&known, &routed})
+      replan_from(*running.value, *problem);
   return 0;
 }

@@ -240,4 +240,9 @@ TEST_CASE("a candidate must be better in a row of looks", "[scheduler][drift]") 
     CHECK(patient.look(now, running) == advice::nothing);
   patient.withdraw();
   CHECK(patient.look(now, running) == advice::plan);
+  // A plan made in haste is reason enough.
+  patient.withdraw();
+  CHECK(patient.look(now, running) == advice::nothing);
+  patient.restart();
+  CHECK(patient.look(now, running) == advice::plan);
 }

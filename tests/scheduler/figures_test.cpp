@@ -71,6 +71,12 @@ TEST_CASE("planning takes as long as an iteration at least does, within limits",
   CHECK(worthwhile_seconds(x) == 10);
   CHECK(worthwhile_seconds(x, 4) == Approx(least / 4));
   CHECK(worthwhile_seconds(x, 1000) == 1);
+  const plan running = std::get<plan>(make_plan(x, {}));
+  const double iteration = predicted_seconds(x, running);
+  CHECK(hurried_seconds(x, running) == Approx(0.02 * iteration));
+  CHECK(hurried_seconds(x, running, 10) == Approx(0.002 * iteration));
+  CHECK(hurried_seconds(x, running, 1000) == 0.02);
+  CHECK(hurried_seconds(x, running, 0.001) == 1);
   x.limits.max_jump = 0; // No plan: nothing to look for.
   CHECK(worthwhile_seconds(x) == 1);
 }

@@ -133,10 +133,19 @@ std::string broken_path_rule(const instance& problem, const plan& p) {
     if (behind.size() > problem.limits.max_swaps || sum > problem.limits.max_total_swap_distance)
       return "too many swaps";
   }
-  if (problem.routes.empty())
-    for (const node_id o : p.arrangement[0])
-      if (sent[o] != problem.microbatches_per_origin)
+  if (problem.routes.empty()) {
+    std::uint32_t sum = 0;
+    for (const node_id o : p.arrangement[0]) {
+      sum += sent[o];
+      if (problem.microbatches == 0 && sent[o] != problem.microbatches_per_origin)
         return "an origin sends another number of microbatches";
+      for (const node_id other : p.arrangement[0])
+        if (sent[o] > sent[other] + 1)
+          return "an origin sends more microbatches than another";
+    }
+    if (problem.microbatches != 0 && sum != problem.microbatches)
+      return "there is another number of microbatches";
+  }
   for (const auto& [s, count] : visits)
     for (const auto& [other, least] : visits)
       if (count > least + 1)

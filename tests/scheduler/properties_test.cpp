@@ -64,6 +64,8 @@ instance any_instance() {
     x.link_s.push_back(i % (count + 1) == 0 ? 0 : between(0, 4));
   x.path_length = x.stages == 1 ? 1 : upto(2, x.stages);
   x.microbatches_per_origin = upto(1, 5);
+  if (upto(0, 4) == 0)
+    x.microbatches = upto(1, 12);
   x.limits = {upto(0, 3), upto(0, 3), upto(0, 4), upto(1, 6)};
   if (upto(0, 3) == 0)
     for (std::uint32_t i = 0; i < count * x.stages; ++i)
