@@ -7,6 +7,8 @@
 #include <catch2/catch.hpp>
 
 #include <chrono>
+#include <fstream>
+#include <iterator>
 
 using namespace skippipe;
 using namespace skippipe::scheduler;
@@ -57,6 +59,8 @@ TEST_CASE("JSON syntax errors name their place", "[scheduler][json]") {
 
 TEST_CASE("R10: every problem of an instance is one line with its place", "[scheduler][json]") {
   CHECK(first_problem(good) == "");
+  CHECK(first_problem(replaced(good, "\"path_length\":2", "\"path_length\":2,\"microbatches\":0"))
+        == "f.json:6:32: microbatches: expected an integer in 1..1000000, got 0");
   CHECK(first_problem(replaced(good, "\"memory\":2", "\"memory\":-1"))
         == "f.json:2:67: nodes[0].memory: expected an integer in 0..1000000, got -1");
   // These two read as the same double.
@@ -121,12 +125,27 @@ TEST_CASE("links may come as latency and bandwidth", "[scheduler][json]") {
   CHECK(x.value->link_s == std::vector<double>{0, 1, 0.5, 0});
 }
 
+TEST_CASE("the documented instance is read and planned", "[scheduler][json]") {
+  std::ifstream file(SKIPPIPE_SOURCE_DIR "/docs/FORMATS.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string fence = "```json\n";
+  const auto begin = text.find(fence) + fence.size(), end = text.find("```", begin);
+  REQUIRE(end != std::string::npos);
+  const auto read = parse_instance(text.substr(begin, end - begin), "FORMATS.md");
+  REQUIRE(read.problems == std::vector<std::string>{});
+  planner_options options;
+  options.max_iterations = 100;
+  CHECK(std::holds_alternative<plan>(make_plan(*read.value, options)));
+}
+
 TEST_CASE("instances and schedules survive writing and reading", "[scheduler][json]") {
   random_source random(11);
   int plans = 0;
   for (int i = 0; i < 200; ++i) {
     instance x = testing::random_instance(random);
     x.commit_s = random.below(2) * 0.1;
+    if (random.below(4) == 0)
+      x.microbatches = 1 + random.below(12);
     if (random.below(2)) {
       x.stage_cost.assign(x.stages, 1.25);
       x.sync_bytes.assign(x.stages, 1e6);
