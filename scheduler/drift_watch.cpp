@@ -44,8 +44,11 @@ drift_watch::advice drift_watch::look(const instance& now, const plan& running) 
   if (candidate_) {
     const double before = predicted_seconds(now, running);
     gain_ = before > 0 ? 1 - predicted_seconds(now, *candidate_) / before : 0;
-    if (!(gain_ >= options_.gain)) {
+    const double wanted =
+        hasty_ ? std::min(options_.gain, options_.gain_after_haste) : options_.gain;
+    if (!(gain_ >= wanted)) {
       withdraw();
+      hasty_ = false;
       reserve_ = std::min(2 * reserve_, 4.0);
       return advice::nothing;
     }
@@ -81,11 +84,13 @@ void drift_watch::withdraw() {
 void drift_watch::restart() {
   withdraw();
   reference_.reset();
+  hasty_ = true;
 }
 
 plan drift_watch::take() {
   auto taken = std::move(*candidate_);
   withdraw();
+  hasty_ = false;
   reserve_ = 1;
   return taken;
 }

@@ -16,6 +16,7 @@ struct drift_options {
   /// Of a cost, relative: what it must have moved for a plan to be asked for. Twice as much after each plan
   /// that was not worth it, up to four times.
   double change = 0.1;
+  double gain_after_haste = 0.01; ///< In place of `gain` where the running plan was made in haste.
 };
 
 /// Whether some cost that the running plan depends on differs by more than `change`, relative: the tasks of a
@@ -49,6 +50,7 @@ private:
   std::optional<instance> last_;      ///< Of the last look.
   std::optional<plan> candidate_;
   bool asked_ = false; ///< A plan is being made.
+  bool hasty_ = false; ///< The running plan was made in haste, and nothing was offered for it yet.
   std::uint32_t confirmed_ = 0, restless_ = 0;
   std::uint64_t looks_ = 0, asked_at_ = 0;
   double gain_ = 0;

@@ -246,3 +246,29 @@ TEST_CASE("a candidate must be better in a row of looks", "[scheduler][drift]") 
   patient.restart();
   CHECK(patient.look(now, running) == advice::plan);
 }
+
+TEST_CASE("a plan made in haste gives way to one that is a little better", "[scheduler][drift]") {
+  const auto running = plan_of(six_nodes());
+  cost_tracker slow;
+  for (node_id node = 0; node < 6; ++node)
+    slow.add_tasks(node, node / 2, node == 2 ? task_costs{3, 0, 4.5} : second);
+  const auto now = slow.applied_to(six_nodes(), {{1, 1, 1}, 0, {}});
+  const auto better = plan_of(now);
+  using advice = drift_watch::advice;
+  drift_options options;
+  options.gain = 0.9; // More than any plan saves.
+  options.confirm = 1;
+  options.pause = 0;
+  drift_watch watch{options};
+  REQUIRE(watch.look(now, running) == advice::plan);
+  watch.offer(better);
+  CHECK(watch.look(now, running) == advice::nothing);
+  watch.restart();
+  REQUIRE(watch.look(now, running) == advice::plan);
+  watch.offer(better);
+  CHECK(watch.look(now, running) == advice::adopt);
+  CHECK(watch.take().paths == better.paths);
+  // Once only.
+  watch.offer(better);
+  CHECK(watch.look(now, running) == advice::nothing);
+}
