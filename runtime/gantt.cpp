@@ -1,8 +1,6 @@
 #include "runtime/gantt.hpp"
 
-#include "scheduler/bounds.hpp"
 #include "scheduler/critical_path.hpp"
-#include "scheduler/json.hpp"
 #include "scheduler/simulator.hpp"
 
 #include <algorithm>
@@ -22,6 +20,17 @@ std::string fixed(double value, int digits) {
   char buffer[64];
   std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
   return buffer;
+}
+
+/// The end of what is too long for a label: names of one kind differ there.
+std::string shortened(const std::string& name) {
+  constexpr std::size_t most = 16;
+  if (name.size() <= most)
+    return name;
+  std::size_t from = name.size() - most + 1;
+  while (from < name.size() && (name[from] & 0xc0) == 0x80) // Not within a character.
+    ++from;
+  return "…" + name.substr(from);
 }
 
 std::string escaped(const std::string& text) {
@@ -82,9 +91,11 @@ std::string draw(const instance& problem, const plan& p, const simulation& timed
     top[rows[r]] = axis_height + row_height * double(r);
   std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\""
                     + fixed(label_width + chart_width + 20, 0) + "\" height=\"" + fixed(height, 0)
-                    + "\" role=\"img\" aria-label=\"Plan of " + escaped(problem.name) + "\">"
-                    + style() + "<clipPath id=\"l\"><rect width=\"" + fixed(label_width - 4, 0)
-                    + "\" height=\"" + fixed(height, 0) + "\"/></clipPath>";
+                    + "\" viewBox=\"0 0 " + fixed(label_width + chart_width + 20, 0) + " "
+                    + fixed(height, 0) + "\" role=\"img\" aria-label=\"Plan of "
+                    + escaped(problem.name) + "\">" + style() + "<clipPath id=\"l\"><rect width=\""
+                    + fixed(label_width - 4, 0) + "\" height=\"" + fixed(height, 0)
+                    + "\"/></clipPath>";
   for (stage_id s = 0; s < p.arrangement.size(); ++s) {
     const double y = top[p.arrangement[s].front()];
     if (s % 2 == 0)
@@ -94,20 +105,22 @@ std::string draw(const instance& problem, const plan& p, const simulation& timed
     for (const node_id n : p.arrangement[s])
       out += "<text class=\"n\" clip-path=\"url(#l)\" x=\"4\" y=\""
              + fixed(top[n] + row_height * 0.72, 1) + "\">stage " + std::to_string(s) + " · "
-             + escaped(problem.nodes[n].name) + "<title>" + escaped(problem.nodes[n].name) + " in "
-             + escaped(problem.nodes[n].location) + "</title></text>";
+             + escaped(shortened(problem.nodes[n].name)) + "<title>"
+             + escaped(problem.nodes[n].name) + " in " + escaped(problem.nodes[n].location)
+             + "</title></text>";
   }
   // Ticks of 1, 2 or 5 times a power of ten, a dozen at most.
   double tick = std::pow(10.0, std::floor(std::log10(std::max(timed.makespan_s, 1e-9) / 12)));
   for (const double factor : {2.0, 2.5, 2.0})
     if (timed.makespan_s / tick > 12)
       tick *= factor;
+  const int digits = std::max(0, -static_cast<int>(std::floor(std::log10(tick) + 1e-9)));
   for (int i = 0; i * tick <= timed.makespan_s; ++i) {
     const double t = i * tick;
     const std::string x = fixed(label_width + t * scale, 1);
     out += "<line class=\"g\" x1=\"" + x + "\" x2=\"" + x + "\" y1=\"" + fixed(axis_height - 6, 0)
            + "\" y2=\"" + fixed(height, 0) + "\"/><text x=\"" + x
-           + "\" y=\"14\" text-anchor=\"middle\">" + json_number(t) + " s</text>";
+           + "\" y=\"14\" text-anchor=\"middle\">" + fixed(t, digits) + " s</text>";
   }
   const auto critical = critical_path(problem, p, timed);
   for (std::size_t i = 0; i < p.paths.size(); ++i) {
@@ -150,7 +163,7 @@ std::string gantt_svg(const instance& problem, const plan& p) {
   return draw(problem, p, timed) + code + "</svg>\n";
 }
 
-std::string gantt_page(const instance& problem, const plan& p) {
+std::string gantt_page(const instance& problem, const plan& p, double bound) {
   const simulation timed = simulate(problem, p.paths, p.order);
   double busy = 0;
   for (const double b : timed.busy_s)
@@ -160,14 +173,17 @@ std::string gantt_page(const instance& problem, const plan& p) {
          + escaped(problem.name) + " · " + escaped(p.strategy)
          + "</title><style>body{font:14px system-ui,sans-serif;margin:16px;color:#222}"
            "b.k{display:inline-block;width:14px;height:14px;margin:0 4px 0 14px;"
-           "vertical-align:-2px}</style></head><body><h1 style=\"font-size:18px\">"
+           "vertical-align:-2px}body>svg{width:100%;min-width:1420px;height:auto}</style></"
+           "head><body><h1 style=\"font-size:18px\">"
          + escaped(problem.name) + " · strategy " + escaped(p.strategy) + "</h1><p>makespan "
-         + fixed(p.makespan_s, 3) + " s, lower bound " + fixed(lower_bound(problem).best(), 3)
-         + " s, utilisation " + fixed(100 * utilisation, 1)
+         + fixed(p.makespan_s, 3) + " s, lower bound " + fixed(bound, 3) + " s, utilisation "
+         + fixed(100 * utilisation, 1)
          + " %<b class=\"k\" style=\"background:#4c8fd6\"></b>forward"
            "<b class=\"k\" style=\"background:#e0a52e\"></b>loss"
            "<b class=\"k\" style=\"background:#58a868\"></b>backward"
-           "<b class=\"k\" style=\"outline:2px solid #c8202f\"></b>critical path</p>"
+           "<b class=\"k\" style=\"outline:2px solid #c8202f\"></b>critical path</p><p>Rows are "
+           "nodes, by stage. Point at a task to see "
+           "its microbatch's path.</p>"
          + draw(problem, p, timed) + "</svg>" + script() + "</body></html>\n";
 }
 

@@ -12,6 +12,6 @@ namespace skippipe::runtime {
 std::string gantt_svg(const scheduler::instance& problem, const scheduler::plan& p);
 
 /// The same within a self-contained page with legend and figures.
-std::string gantt_page(const scheduler::instance& problem, const scheduler::plan& p);
+std::string gantt_page(const scheduler::instance& problem, const scheduler::plan& p, double bound);
 
 } // namespace skippipe::runtime

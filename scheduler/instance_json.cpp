@@ -162,6 +162,10 @@ void read_root(json_reader& r, const value& root, instance& x) {
   }
   read_links(r, root, x);
   read_optional(r, root, x);
+  if (const value* v = r.find(root, "microbatches");
+      v && !x.routes.empty() && x.microbatches != x.routes.size())
+    r.problem(*v, "microbatches: expected " + std::to_string(x.routes.size())
+                      + ", one per route, got " + std::to_string(x.microbatches));
   const std::uint64_t microbatches =
       x.microbatches != 0 ? x.microbatches
                           : std::uint64_t{x.microbatches_per_origin} * x.nodes.size();

@@ -48,7 +48,7 @@ bool json_reader::object(const value& v, const std::string& name,
 }
 
 bool json_reader::is_other_format(const value& root, std::string_view wanted) {
-  constexpr std::string_view ours = "skippipe-", known[] = {"instance", "schedule"};
+  constexpr std::string_view ours = "skippipe-", known[] = {"instance", "schedule", "plan"};
   const auto* format = root.type == kind::object ? find(root, "format") : nullptr;
   if (format == nullptr || format->type != kind::string)
     return false;

@@ -31,7 +31,8 @@ struct plan_options {
 };
 
 /// Without names in the old schedule its ids are taken to mean the same nodes.
-replan_request request_for(const instance& problem, const plan& running,
+/// `names`: of the nodes of the running schedule, which is `file`.
+replan_request request_for(const std::string& file, const instance& problem, const plan& running,
                            const std::vector<std::string>& names) {
   replan_request request;
   request.running = &running;
@@ -39,6 +40,10 @@ replan_request request_for(const instance& problem, const plan& running,
       names.empty() ? std::max(running.order.size(), problem.nodes.size()) : names.size();
   std::set<std::string> different(names.begin(), names.end());
   const bool unique = !names.empty() && different.size() == names.size();
+  if (!names.empty() && !unique && count != problem.nodes.size())
+    throw command_error(file + ": node_names: expected names that differ, as the instance has "
+                        + std::to_string(problem.nodes.size()) + " nodes, the schedule "
+                        + std::to_string(count) + ": who is who?");
   for (node_id old = 0; old < count; ++old) {
     node_id id = old < problem.nodes.size() ? old : replan_request::gone;
     if (unique) {
@@ -50,6 +55,28 @@ replan_request request_for(const instance& problem, const plan& running,
     request.new_id.push_back(id);
   }
   return request;
+}
+
+/// Nodes of the instance that the running schedule does not know.
+std::vector<node_id> newcomers(const instance& problem, const replan_request& request) {
+  std::vector<node_id> result;
+  for (node_id n = 0; n < problem.nodes.size(); ++n)
+    if (std::find(request.new_id.begin(), request.new_id.end(), n) == request.new_id.end())
+      result.push_back(n);
+  return result;
+}
+
+/// " (NAME to stage S, ...)"; empty where there are none.
+std::string placed(const instance& problem, const plan& p, const std::vector<node_id>& nodes) {
+  std::string out;
+  for (const node_id n : nodes)
+    for (stage_id s = 0; s < p.arrangement.size(); ++s)
+      if (std::find(p.arrangement[s].begin(), p.arrangement[s].end(), n) != p.arrangement[s].end())
+        out +=
+            (out.empty() ? " (" : ", ")
+            + (problem.nodes[n].name.empty() ? "node " + std::to_string(n) : problem.nodes[n].name)
+            + " to stage " + std::to_string(s);
+  return out.empty() ? out : out + ")";
 }
 
 int run_plan(const plan_options& given) {
@@ -67,10 +94,17 @@ int run_plan(const plan_options& given) {
       options.kind = s.kind;
       known = true;
     }
+  if (known && !given.from.empty() && options.kind != strategy::skippipe)
+    throw command_error("--strategy: a running schedule is replanned by skippipe only, got '"
+                            + given.strategy_name + "'; plan afresh, without --from",
+                        exit_usage);
   if (!known)
     throw command_error("--strategy: unknown strategy '" + given.strategy_name
                             + "', expected full, random, no-collision, cbs or skippipe",
                         exit_usage);
+  for (const auto& file : {given.out, given.gantt})
+    if (!file.empty())
+      expect_writable(file);
   const auto read = load_instance(given.instance_file);
   if (!read.value)
     throw command_error(joined(read.problems));
@@ -89,6 +123,8 @@ int run_plan(const plan_options& given) {
   // Writing takes about as long as reading did.
   options.time_limit_s = std::max(0.0, given.time_limit_s - seconds() - reading);
   replan_report report;
+  replan_request request;
+  double running_s = 0;
   plan_result result;
   if (given.from.empty()) {
     result = make_plan(problem, options);
@@ -101,7 +137,13 @@ int run_plan(const plan_options& given) {
       throw command_error(given.from + ": the schedule has "
                           + std::to_string(old.value->arrangement.size()) + " stages, the instance "
                           + std::to_string(problem.stages) + "; plan afresh, without --from");
-    result = replan(problem, request_for(problem, *old.value, names), options, report);
+    request = request_for(given.from, problem, *old.value, names);
+    if (std::all_of(request.new_id.begin(), request.new_id.end(),
+                    [](node_id n) { return n == replan_request::gone; }))
+      throw command_error(given.from + ": node_names: none is of a node of the instance");
+    running_s = old.value->makespan_s;
+    result = replan(problem, request, options, report);
+    request.running = nullptr; // Ends here.
   }
   if (const auto* why = std::get_if<infeasible>(&result))
     return report_infeasible(*why, given.json);
@@ -112,8 +154,8 @@ int run_plan(const plan_options& given) {
   if (!given.out.empty())
     write_text(given.out, write_schedule(problem, p));
   if (!given.gantt.empty())
-    write_text(given.gantt,
-               given.gantt.ends_with(".svg") ? gantt_svg(problem, p) : gantt_page(problem, p));
+    write_text(given.gantt, given.gantt.ends_with(".svg") ? gantt_svg(problem, p)
+                                                          : gantt_page(problem, p, bound));
   const double gap = gap_of(p.makespan_s, bound);
   const auto iteration = iteration_seconds(problem, p);
   const std::string advice = origin_advice(problem, p);
@@ -125,6 +167,8 @@ int run_plan(const plan_options& given) {
                         {"wall_s", seconds()},
                         {"valid", true},
                         {"moved_nodes", report.moved_nodes.size()}};
+    if (!given.from.empty())
+      line["kept_paths"] = report.kept_paths.size();
     if (iteration) {
       line["iteration_s"] = *iteration;
       line["iteration_lower_bound_s"] = bounds.iteration_s;
@@ -141,9 +185,14 @@ int run_plan(const plan_options& given) {
     std::printf(
         "one iteration with reduction and commit: %.4f s, lower bound %.4f s (gap %.1f %%)\n",
         *iteration, bounds.iteration_s, 100 * gap_of(*iteration, bounds.iteration_s));
-  if (!given.from.empty())
-    std::printf("nodes moved: %zu, paths kept: %zu of %zu\n", report.moved_nodes.size(),
-                report.kept_paths.size(), p.paths.size());
+  if (!given.from.empty()) {
+    std::printf("the running schedule: makespan %.4f s\n", running_s);
+    std::printf("nodes moved: %zu%s, paths kept: %zu of %zu\n", report.moved_nodes.size(),
+                placed(problem, p, report.moved_nodes).c_str(), report.kept_paths.size(),
+                p.paths.size());
+    if (const auto joined = newcomers(problem, request); !joined.empty())
+      std::printf("nodes joined: %zu%s\n", joined.size(), placed(problem, p, joined).c_str());
+  }
   if (!advice.empty())
     std::printf("%s\n", advice.c_str());
   return 0;
@@ -168,7 +217,10 @@ void add_plan(CLI::App& app, command_context& context) {
   command->add_option("--threads", o->threads, "How many threads search")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
-  command->add_option("--from", o->from, "A running schedule to change as little as possible");
+  command->add_option(
+      "--from", o->from,
+      "A running schedule: its nodes, told by their names, stay in their stages but for moves\n"
+      "that pay, and the search starts from its paths and order");
   command->add_option("--out", o->out, "Where to write the schedule");
   command->add_option("--gantt", o->gantt, "Where to draw it (.html or .svg)");
   command->add_flag("--compare", o->compare, "All strategies in one table")

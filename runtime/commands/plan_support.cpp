@@ -3,6 +3,9 @@
 #include "runtime/command_error.hpp"
 #include "runtime/output.hpp"
 
+#include <unistd.h>
+
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -32,6 +35,16 @@ std::string joined(const std::vector<std::string>& lines) {
   for (const std::string& line : lines)
     out += (out.empty() ? "" : "\n") + line;
   return out;
+}
+
+void expect_writable(const std::string& file) {
+  const std::filesystem::path path = file, folder = path.parent_path();
+  std::error_code ignored;
+  const std::filesystem::path asked = std::filesystem::exists(path, ignored) ? path
+                                      : folder.empty()                       ? "."
+                                                                             : folder;
+  if (::access(asked.c_str(), W_OK) != 0)
+    throw command_error(file + ": cannot write the file");
 }
 
 void write_text(const std::string& file, const std::string& text) {

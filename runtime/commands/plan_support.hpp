@@ -38,6 +38,9 @@ inline double gap_of(double makespan_s, double bound_s) {
 
 std::string joined(const std::vector<std::string>& lines);
 
+/// Before what takes long: throws command_error where `file` could not be written.
+void expect_writable(const std::string& file);
+
 /// Writes a file whole; a command_error when that fails.
 void write_text(const std::string& file, const std::string& text);
 

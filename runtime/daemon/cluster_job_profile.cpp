@@ -199,10 +199,12 @@ void cluster_job::keep_plan(const scheduler::plan& plan, double saves) {
   if (!measured_)
     return;
   keep_instance();
-  auto line = "plan " + std::to_string(plan.version) + " from the next iteration on";
+  auto line = "plan " + std::to_string(plan.version);
   if (saves > 0)
-    line += ": costs have changed, it saves " + std::to_string(std::lround(100 * saves))
-            + " % of an iteration";
+    line += " from the next iteration on: as costs are now it saves "
+            + std::to_string(std::lround(100 * saves)) + " % of an iteration";
+  else
+    line += " for the nodes that are left";
   host_.emit(events::note(line));
   desk_->submit(work_kind::other, [make = measured_, costs = costs_, dir = record_.run_dir, plan] {
     const auto timed = scheduler::simulate(make(costs), plan.paths, plan.order);

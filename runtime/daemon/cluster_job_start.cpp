@@ -352,7 +352,7 @@ job_observer cluster_job::make_observer() {
         job.forget(node, reason);
       }
       job.host_.emit(events::note("node '" + job.nodes_[node].name + "' is lost (" + reason
-                                  + "); its stage goes on with the others"));
+                                  + ") in iteration " + std::to_string(job.record_.iteration + 1)));
     });
   };
   observer.on_member_left = [in_turn](node_id node) {

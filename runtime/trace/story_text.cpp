@@ -65,9 +65,10 @@ public:
     out += s_.plan ? ", plan " + std::to_string(*s_.plan) + " (" + s_.strategy + ")"
                    : ", without its plan";
     if (s_.attempts > 1)
-      out += ", attempt " + std::to_string(s_.attempt) + " (the last of "
-             + std::to_string(s_.attempts) + ")";
-    out += "; times in " + std::string(unit_.name) + " from the iteration's start\n\n";
+      out += ", the last of " + std::to_string(s_.attempts)
+             + " attempts (the others were given up: a node was lost, or a transfer failed)";
+    out += "; times in " + std::string(unit_.name) + " from "
+           + (s_.attempts > 1 ? "that attempt's" : "the iteration's") + " start\n\n";
     return out + hops() + "\n" + after() + drops() + ending();
   }
 

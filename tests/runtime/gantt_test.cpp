@@ -86,13 +86,14 @@ document.title = JSON.stringify(seen);
 
 TEST_CASE("the page of a plan holds every task and needs nothing else", "[plan][gantt]") {
   const picture p;
-  const std::string page = gantt_page(p.problem, p.made);
+  const std::string page = gantt_page(p.problem, p.made, 12.5);
   CHECK(times(page, "<rect class=\"t ") == p.tasks());
   CHECK(times(page, "<path class=\"w\"") == p.made.paths.size());
   CHECK(times(page, "<text class=\"n\"") == 60);
   CHECK(times(page, "http") == 1); // The name space of SVG.
   CHECK(times(page, "src=") == 0);
   CHECK(times(page, "href=") == 0);
+  CHECK(times(page, "lower bound 12.500 s") == 1);
   CHECK(page.size() < 2'000'000);
   for (const char letter : {'F', 'L', 'B'})
     CHECK(times(page, std::string("<rect class=\"t ") + letter) > 0);
@@ -122,10 +123,22 @@ TEST_CASE("a node's name cannot break out of the picture", "[plan][gantt]") {
   picture p;
   p.problem.name = "</title><script>";
   p.problem.nodes[0].name = "<script>\"&";
-  const std::string page = gantt_page(p.problem, p.made);
+  const std::string page = gantt_page(p.problem, p.made, 12.5);
   CHECK(times(page, "<script>\"") == 0);
   CHECK(times(page, "&lt;script&gt;&quot;&amp;") > 0);
   CHECK(times(page, "</title><script>") == 0);
+}
+
+TEST_CASE("long names keep their ends, ticks are round", "[plan][gantt]") {
+  picture p;
+  p.problem.nodes[0].name = "worker-eu-west-a-17";
+  for (task_costs& c : p.problem.node_stage_s)
+    c = {0.1 * c.forward_s, 0.1 * c.loss_s, 0.1 * c.backward_s};
+  for (node_spec& n : p.problem.nodes)
+    n.compute_s *= 0.1;
+  const std::string page = gantt_page(p.problem, p.made, 1);
+  CHECK(times(page, "…er-eu-west-a-17<title>worker-eu-west-a-17 in") == 1);
+  CHECK(times(page, "000000") == 0);
 }
 
 TEST_CASE("the SVG is XML", "[plan][gantt]") {
@@ -148,7 +161,7 @@ TEST_CASE("a browser draws the page and lights up what is pointed at", "[plan][g
   }
   const picture p;
   const scratch_folder folder;
-  std::string page = gantt_page(p.problem, p.made);
+  std::string page = gantt_page(p.problem, p.made, 12.5);
   page.insert(page.rfind("</body>"), probe);
   std::ofstream(folder / "plan.html") << page;
   const auto seen_text =

@@ -147,6 +147,50 @@ TEST_CASE("--from replans: who left is gone, few others move", "[cli][plan]") {
   }
 }
 
+TEST_CASE("--from says who is where, and refuses what it cannot tell", "[cli][plan][R10]") {
+  auto x = small_problem();
+  const workplace w(x);
+  REQUIRE(out_of(w.plan_words + "--out " + quoted(w.schedule)).code == 0);
+  const std::string from = "--from " + quoted(w.schedule) + " ";
+  x.nodes.push_back({"late", "here", 1, 3});
+  x.stage_sizes = {2, 2, 2, 3};
+  x.link_s.clear();
+  for (node_id a = 0; a < 9; ++a)
+    for (node_id b = 0; b < 9; ++b)
+      x.link_s.push_back(a == b ? 0 : 0.3);
+  put(w.instance, scheduler::write_instance(x));
+  const auto made = out_of(w.plan_words + from);
+  CHECK(made.code == 0);
+  CHECK(made.text.find("the running schedule: makespan ") != std::string::npos);
+  CHECK(made.text.find("nodes joined: 1 (late to stage 3)") != std::string::npos);
+  // A plan of another strategy was not asked of replanning.
+  const auto other = errors_of(w.plan_words + from + "--strategy full");
+  CHECK(other.code == 2);
+  CHECK(
+      other.text
+      == "skippipe: --strategy: a running schedule is replanned by skippipe only, got 'full'; plan "
+         "afresh, without --from\n");
+  const std::string schedule = content(w.schedule);
+  put(w.schedule, replaced(schedule, "\"n1\"", "\"n0\""));
+  const auto twice = errors_of(w.plan_words + from);
+  CHECK(twice.code == 1);
+  CHECK(twice.text
+        == "skippipe: " + w.schedule.string()
+               + ": node_names: expected names that differ, as the instance has 9 nodes, the "
+                 "schedule "
+                 "8: who is who?\n");
+  std::string strange = schedule;
+  for (int n = 0; n < 8; ++n)
+    strange = replaced(strange, "\"n" + std::to_string(n) + "\"", "\"m" + std::to_string(n) + "\"");
+  put(w.schedule, strange);
+  CHECK(errors_of(w.plan_words + from).text
+        == "skippipe: " + w.schedule.string()
+               + ": node_names: none is of a node of the instance\n");
+  // Before the search.
+  CHECK(errors_of(w.plan_words + "--out /nowhere/plan.json").text
+        == "skippipe: /nowhere/plan.json: cannot write the file\n");
+}
+
 TEST_CASE("--compare shows every strategy beside the full pipeline", "[cli][plan]") {
   const workplace w;
   const auto made = out_of(w.plan_words + "--compare --json");

@@ -270,7 +270,7 @@ TEST_CASE("the last attempt is told, with what became of the others", "[trace][s
   REQUIRE(s.drops.size() == 1);
   CHECK(s.drops[0].at_s == Approx(0.01));
   const auto text = story_text(run, s);
-  CHECK(text.find("attempt 2 (the last of 2)") != std::string::npos);
+  CHECK(text.find("the last of 2 attempts") != std::string::npos);
   CHECK(text.find("dropped by a1 (stale_attempt)") != std::string::npos);
 }
 

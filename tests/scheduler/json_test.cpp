@@ -61,6 +61,13 @@ TEST_CASE("R10: every problem of an instance is one line with its place", "[sche
   CHECK(first_problem(good) == "");
   CHECK(first_problem(replaced(good, "\"path_length\":2", "\"path_length\":2,\"microbatches\":0"))
         == "f.json:6:32: microbatches: expected an integer in 1..1000000, got 0");
+  CHECK(first_problem(replaced(good, "\"path_length\":2",
+                               "\"path_length\":2,\"routes\":[[1],[1]],\"microbatches\":3"))
+        == "f.json:6:51: microbatches: expected 2, one per route, got 3");
+  CHECK(
+      first_problem(replaced(good, "skippipe-instance/1", "skippipe-plan/1"))
+      == "f.json:1:11: expected \"skippipe-instance/1\", got \"skippipe-plan/1\": the file holds a "
+         "plan, not an instance");
   CHECK(first_problem(replaced(good, "\"memory\":2", "\"memory\":-1"))
         == "f.json:2:67: nodes[0].memory: expected an integer in 0..1000000, got -1");
   // These two read as the same double.
