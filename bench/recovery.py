@@ -4,9 +4,8 @@ within an iteration, and training goes on without it.
 
 usage: bench/recovery.py [KILLS [PROGRAM]]   (from the source folder, after tools/build)
 
-Prints one line per kill, emulated seconds all: an iteration before and after (medians), and what the kill cost, which is
-how much later than after a usual iteration the interrupted one was over, once more than it had run for. Half an
-iteration is what is lost on average; detection and the plan for those who are left make the rest.
+Prints one line per kill, in emulated seconds: an iteration before and after (medians), how long the interrupted one had
+run, which is run again, and what the kill cost besides: until it was noticed, the plan for those left, the new start.
 """
 import pathlib
 import random

@@ -54,6 +54,9 @@ replan_request request_for(const std::string& file, const instance& problem, con
     }
     request.new_id.push_back(id);
   }
+  if (std::all_of(request.new_id.begin(), request.new_id.end(),
+                  [](node_id n) { return n == replan_request::gone; }))
+    throw command_error(file + ": node_names: none is of a node of the instance");
   return request;
 }
 
@@ -94,13 +97,13 @@ int run_plan(const plan_options& given) {
       options.kind = s.kind;
       known = true;
     }
-  if (known && !given.from.empty() && options.kind != strategy::skippipe)
-    throw command_error("--strategy: a running schedule is replanned by skippipe only, got '"
-                            + given.strategy_name + "'; plan afresh, without --from",
-                        exit_usage);
   if (!known)
     throw command_error("--strategy: unknown strategy '" + given.strategy_name
                             + "', expected full, random, no-collision, cbs or skippipe",
+                        exit_usage);
+  if (!given.from.empty() && options.kind != strategy::skippipe)
+    throw command_error("--strategy: a running schedule is replanned by skippipe only, got '"
+                            + given.strategy_name + "'; plan afresh, without --from",
                         exit_usage);
   for (const auto& file : {given.out, given.gantt})
     if (!file.empty())
@@ -123,7 +126,7 @@ int run_plan(const plan_options& given) {
   // Writing takes about as long as reading did.
   options.time_limit_s = std::max(0.0, given.time_limit_s - seconds() - reading);
   replan_report report;
-  replan_request request;
+  std::vector<node_id> joined_nodes;
   double running_s = 0;
   plan_result result;
   if (given.from.empty()) {
@@ -137,13 +140,10 @@ int run_plan(const plan_options& given) {
       throw command_error(given.from + ": the schedule has "
                           + std::to_string(old.value->arrangement.size()) + " stages, the instance "
                           + std::to_string(problem.stages) + "; plan afresh, without --from");
-    request = request_for(given.from, problem, *old.value, names);
-    if (std::all_of(request.new_id.begin(), request.new_id.end(),
-                    [](node_id n) { return n == replan_request::gone; }))
-      throw command_error(given.from + ": node_names: none is of a node of the instance");
+    const auto request = request_for(given.from, problem, *old.value, names);
+    joined_nodes = newcomers(problem, request);
     running_s = old.value->makespan_s;
     result = replan(problem, request, options, report);
-    request.running = nullptr; // Ends here.
   }
   if (const auto* why = std::get_if<infeasible>(&result))
     return report_infeasible(*why, given.json);
@@ -190,8 +190,9 @@ int run_plan(const plan_options& given) {
     std::printf("nodes moved: %zu%s, paths kept: %zu of %zu\n", report.moved_nodes.size(),
                 placed(problem, p, report.moved_nodes).c_str(), report.kept_paths.size(),
                 p.paths.size());
-    if (const auto joined = newcomers(problem, request); !joined.empty())
-      std::printf("nodes joined: %zu%s\n", joined.size(), placed(problem, p, joined).c_str());
+    if (!joined_nodes.empty())
+      std::printf("nodes joined: %zu%s\n", joined_nodes.size(),
+                  placed(problem, p, joined_nodes).c_str());
   }
   if (!advice.empty())
     std::printf("%s\n", advice.c_str());
